@@ -1,0 +1,6 @@
+//! Bridges: chosen topics to and from a cloud broker, through outages.
+
+pub mod rules;
+mod settings;
+
+pub use settings::{Class, Endpoint, Forward, Receive, Replay, Settings, Tls, Transport, Version};

@@ -1,0 +1,1 @@
+//! Which message goes where, under which name: pure.

@@ -1,0 +1,130 @@
+//! What one bridge is told at start.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{Filter, Name, Qos};
+
+/// How a message is treated in an outage; alarms first, bulk last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Class {
+    /// Never waits behind anything else.
+    Alarm = 0,
+    /// Answers to commands.
+    Command = 1,
+    /// Readings; the default.
+    Telemetry = 2,
+    /// Whatever can wait.
+    Bulk = 3,
+}
+
+/// Plain or encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// `mqtt://`
+    Tcp,
+    /// `mqtts://`
+    Tls,
+}
+
+/// Where the cloud broker is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Plain or encrypted.
+    pub transport: Transport,
+    /// Name or address.
+    pub host: String,
+    /// TCP port; 1883 or 8883 by default.
+    pub port: u16,
+}
+
+/// The MQTT version to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// MQTT 5, falling back to 3.1.1 when refused.
+    V5,
+    /// MQTT 3.1.1.
+    V4,
+}
+
+/// Certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// PEM file of the authorities to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// PEM file of the client certificate chain.
+    pub cert: Option<PathBuf>,
+    /// PEM file of its key.
+    pub key: Option<PathBuf>,
+    /// Protocols to offer (ALPN).
+    pub alpn: Vec<String>,
+}
+
+/// One rule: local to cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// What is forwarded.
+    pub topics: Vec<Filter>,
+    /// What is not, although `topics` matches.
+    pub except: Vec<Filter>,
+    /// Cloud topic = prefix + local topic.
+    pub prefix: String,
+    /// 0 or 1.
+    pub qos: Qos,
+    /// Which chain of the store.
+    pub class: Class,
+    /// PUBACK to the local publisher at once, without waiting for disk or cloud.
+    pub ack_from_memory: bool,
+}
+
+/// One rule: cloud to local.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receive {
+    /// What to subscribe to at the cloud.
+    pub topics: Vec<Filter>,
+    /// Taken off the front of the cloud topic.
+    pub strip: String,
+    /// Put in front of what is left.
+    pub prefix: String,
+    /// QoS of the subscription.
+    pub qos: Qos,
+}
+
+/// How fast a backlog is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replay {
+    /// Messages per second; 0 = no bound.
+    pub rate_per_s: u32,
+}
+
+/// Everything one bridge needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Its name in topics and in the store.
+    pub name: Name,
+    /// Where to; tried in order.
+    pub endpoints: Vec<Endpoint>,
+    /// MQTT client id at the cloud.
+    pub client_id: String,
+    /// User name at the cloud.
+    pub username: Option<String>,
+    /// Password at the cloud.
+    pub password: Option<crate::config::units::Secret>,
+    /// Certificates.
+    pub tls: Tls,
+    /// MQTT version.
+    pub version: Version,
+    /// Keep-alive.
+    pub keepalive: Duration,
+    /// Unacknowledged messages at once.
+    pub in_flight: u16,
+    /// How long the cloud keeps our session.
+    pub session_expiry: Duration,
+    /// Replay.
+    pub replay: Replay,
+    /// Local to cloud; the first rule that matches wins.
+    pub forward: Vec<Forward>,
+    /// Cloud to local.
+    pub receive: Vec<Receive>,
+}

@@ -1,0 +1,81 @@
+//! What the hub is told at start.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::model::Name;
+
+/// Who may connect without a user name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Clients on this machine.
+    Loopback,
+    /// Nobody.
+    Never,
+    /// Everybody.
+    Everywhere,
+}
+
+/// Bounds of the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections at once.
+    pub connections: usize,
+    /// The largest MQTT packet a client may send, in bytes.
+    pub packet_size: usize,
+    /// The largest payload a client may publish, in bytes.
+    pub payload_size: usize,
+    /// QoS 1 and 2 messages on their way to or from one client.
+    pub in_flight: u16,
+    /// Messages waiting for one session.
+    pub queued_messages: usize,
+    /// Payload and topic bytes waiting for one session.
+    pub queued_bytes: usize,
+    /// The longest keep-alive; a client that asks for more, or for none, gets this one in MQTT 5.
+    pub keepalive: Duration,
+    /// The highest QoS.
+    pub qos: u8,
+    /// Whether retained messages are kept.
+    pub retain: bool,
+    /// Topic aliases a client may use.
+    pub topic_alias: u16,
+    /// How long a session outlives its connection at most.
+    pub session_expiry: Duration,
+    /// Sessions, connected or not.
+    pub sessions: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 500,
+            packet_size: 1 << 20,
+            payload_size: 1 << 20,
+            in_flight: 64,
+            queued_messages: 10_000,
+            queued_bytes: 8 << 20,
+            keepalive: Duration::from_secs(18 * 3600),
+            qos: 2,
+            retain: true,
+            topic_alias: 16,
+            session_expiry: Duration::from_secs(7 * 86_400),
+            sessions: 1000,
+        }
+    }
+}
+
+/// Everything the hub needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The gateway's name: topics below it belong to the gateway.
+    pub gateway: Name,
+    /// Where to listen for plain TCP; port 0 picks a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Who may connect without a name.
+    pub allow_anonymous: Anonymous,
+    /// Bounds.
+    pub limits: Limits,
+    /// First levels below the gateway's name that only the gateway publishes to
+    /// (its sensors, outputs, `bridge` and `gateway`); `cmd` is open.
+    pub own: Vec<Name>,
+}

@@ -1,0 +1,10 @@
+//! weir turns a small Linux board into a sensor-to-MQTT gateway.
+
+pub mod bridge;
+pub mod bus;
+pub mod config;
+pub mod drivers;
+pub mod filters;
+pub mod hub;
+pub mod model;
+pub mod store;

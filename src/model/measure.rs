@@ -1,0 +1,44 @@
+//! What is measured, and one measured value.
+
+use std::borrow::Cow;
+
+/// A quantity that a driver reads: its name, unit and possible range.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measure {
+    /// The topic level below the sensor, for example `temperature`.
+    pub name: Cow<'static, str>,
+    /// The unit as printed, for example `°C`; empty when it has none.
+    pub unit: Cow<'static, str>,
+    /// The lowest value the device can give, in `unit`.
+    pub min: f64,
+    /// The highest value the device can give, in `unit`.
+    pub max: f64,
+    /// How many decimals carry information.
+    pub decimals: u8,
+}
+
+impl Measure {
+    /// A measure known at compile time; `min` and `max` in `unit`.
+    pub const fn fixed(name: &'static str, unit: &'static str, min: f64, max: f64, decimals: u8) -> Self {
+        Self { name: Cow::Borrowed(name), unit: Cow::Borrowed(unit), min, max, decimals }
+    }
+
+    /// A measure whose name and unit come from the configuration or the kernel; any finite value.
+    pub fn named(name: impl Into<String>, unit: impl Into<String>, decimals: u8) -> Self {
+        Self { name: Cow::Owned(name.into()), unit: Cow::Owned(unit.into()), min: f64::MIN, max: f64::MAX, decimals }
+    }
+
+    /// A reading of this measure.
+    pub fn is(&self, value: f64) -> Reading {
+        Reading { measure: self.clone(), value }
+    }
+}
+
+/// One value of one measure. It knows neither when nor by whom it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// What was measured.
+    pub measure: Measure,
+    /// The value, in the measure's unit; always finite when it leaves a driver.
+    pub value: f64,
+}

@@ -1,0 +1,105 @@
+//! The MQTT currency: what hub, store and bridge hand to each other.
+
+use std::sync::Arc;
+
+use super::{Sample, Topic};
+
+/// MQTT quality of service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Qos {
+    /// Fire and forget.
+    AtMostOnce = 0,
+    /// Acknowledged.
+    AtLeastOnce = 1,
+    /// Acknowledged, without repeats.
+    ExactlyOnce = 2,
+}
+
+impl Qos {
+    /// The level 0, 1 or 2; nothing for any other number.
+    pub fn from_level(level: u8) -> Option<Self> {
+        match level {
+            0 => Some(Qos::AtMostOnce),
+            1 => Some(Qos::AtLeastOnce),
+            2 => Some(Qos::ExactlyOnce),
+            _ => None,
+        }
+    }
+}
+
+/// Shared payload bytes.
+pub type Payload = Arc<[u8]>;
+
+/// The MQTT 5 properties of a PUBLISH that travel with the message (MQTT 5.0 section 3.3.2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Properties {
+    /// Payload Format Indicator: true when the payload is UTF-8 text.
+    pub utf8_payload: Option<bool>,
+    /// Message Expiry Interval in seconds, counted from `Message`'s arrival at the hub.
+    pub expiry_s: Option<u32>,
+    /// Content Type.
+    pub content_type: Option<Arc<str>>,
+    /// Response Topic.
+    pub response_topic: Option<Topic>,
+    /// Correlation Data.
+    pub correlation: Option<Arc<[u8]>>,
+    /// User Properties, in order.
+    pub user: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// Who brought a message into the hub. Decides what the gateway's own topics accept,
+/// MQTT 5 no-local, and that a bridge does not send back what it received.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// This gateway itself.
+    Gateway,
+    /// A client of the hub, by its client id.
+    Client(Arc<str>),
+    /// A bridge, by its name.
+    Bridge(Arc<str>),
+}
+
+/// One application message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Where to.
+    pub topic: Topic,
+    /// What; at most 268,435,455 bytes less the header.
+    pub payload: Payload,
+    /// As published.
+    pub qos: Qos,
+    /// As published: the hub keeps it as the topic's last value.
+    pub retain: bool,
+    /// MQTT 5 properties, when there are any.
+    pub properties: Option<Box<Properties>>,
+    /// Who published it.
+    pub origin: Origin,
+    /// The raw sample behind `payload`, for messages of our own sensors.
+    pub sample: Option<Arc<Sample>>,
+}
+
+impl Message {
+    /// A message of this gateway: QoS 0, not retained, no properties.
+    pub fn own(topic: Topic, payload: impl Into<Payload>) -> Self {
+        Self {
+            topic,
+            payload: payload.into(),
+            qos: Qos::AtMostOnce,
+            retain: false,
+            properties: None,
+            origin: Origin::Gateway,
+            sample: None,
+        }
+    }
+
+    /// The same with another QoS.
+    pub fn with_qos(self, qos: Qos) -> Self {
+        Self { qos, ..self }
+    }
+
+    /// The same, retained.
+    pub fn retained(self) -> Self {
+        Self { retain: true, ..self }
+    }
+}

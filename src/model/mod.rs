@@ -1,0 +1,20 @@
+//! Leaf types that every room shares; this room knows only the standard library.
+//!
+//! Invariant: a value of these types is right by construction. A [`Topic`] can be published to,
+//! a [`Filter`] can be subscribed to, a [`Name`] is one safe topic level.
+
+mod fault;
+mod measure;
+mod message;
+mod name;
+mod sample;
+mod ticket;
+mod topic;
+
+pub use fault::Fault;
+pub use measure::{Measure, Reading};
+pub use message::{Message, Origin, Payload, Properties, Qos};
+pub use name::{Name, NameError};
+pub use sample::{BootId, Quality, Sample, Stamp, TimeQuality};
+pub use ticket::{Receipt, Refusal, Ticket, Verdict};
+pub use topic::{Filter, Topic, TopicError};
