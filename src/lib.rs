@@ -2,6 +2,7 @@
 
 pub mod bridge;
 pub mod bus;
+pub mod cli;
 pub mod config;
 pub mod drivers;
 pub mod filters;

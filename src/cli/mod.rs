@@ -1,0 +1,88 @@
+//! The command line: one file per subcommand, each with its `Args` and a `run` that answers an [`Exit`].
+//!
+//! Only this room prints, always through a locked stream, so that a closed pipe ends the program quietly.
+
+mod completions;
+mod man;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Sensor-to-MQTT gateway: reads sensors, serves an MQTT broker, forwards to a cloud without losing what it acknowledged.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print completions for a shell
+    Completions(completions::Args),
+    /// Print or write the manual pages
+    Man(man::Args),
+}
+
+/// How a command ended. Wrong usage of the command line ends with 2, through clap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0
+    Good,
+    /// 1
+    Failed,
+    /// 78 (`EX_CONFIG` of sysexits): the service manager does not restart on it.
+    WrongConfiguration,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Good => ExitCode::SUCCESS,
+            Exit::Failed => ExitCode::from(1),
+            Exit::WrongConfiguration => ExitCode::from(78),
+        }
+    }
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(exit) => exit.into(),
+        Err(error) if pipe_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With standard error closed there is nobody left to tell.
+            drop(writeln!(io::stderr().lock(), "error: {error:#}"));
+            Exit::Failed.into()
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
+        }
+    }
+}
+
+/// The whole command line as clap knows it, for completions and manual pages.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Whether the reader of our output went away, as `head` does.
+fn pipe_closed(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}
