@@ -8,4 +8,5 @@ pub mod drivers;
 pub mod filters;
 pub mod hub;
 pub mod model;
+pub mod runtime;
 pub mod store;

@@ -1,0 +1,240 @@
+//! The health board: how every part of the gateway is, since when and why.
+//!
+//! Invariant: last good and last fault stand side by side; a fault never erases when it last went well.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use super::Clock;
+use crate::model::{Fault, Name, Stamp};
+
+/// A part of the gateway that can be well or not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// A sensor.
+    Sensor(Name),
+    /// An output.
+    Output(Name),
+    /// A bridge.
+    Bridge(Name),
+}
+
+impl Part {
+    /// Its name.
+    pub fn name(&self) -> &Name {
+        match self {
+            Part::Sensor(name) | Part::Output(name) | Part::Bridge(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Part::Sensor(_) => "sensor",
+            Part::Output(_) => "output",
+            Part::Bridge(_) => "bridge",
+        };
+        write!(f, "{kind} {}", self.name())
+    }
+}
+
+/// How a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing known yet.
+    Starting,
+    /// The last attempt went well.
+    Ok,
+    /// The last attempt failed, and the next one follows at the usual time.
+    Degraded,
+    /// Too many attempts failed in a row; it is being reopened with growing pauses.
+    Dead,
+}
+
+impl State {
+    /// The word in topics.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Starting => "starting",
+            State::Ok => "ok",
+            State::Degraded => "degraded",
+            State::Dead => "dead",
+        }
+    }
+}
+
+/// All that is known of one part.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// How it is.
+    pub state: State,
+    /// Since when.
+    pub since: Stamp,
+    /// When it last went well.
+    pub last_good: Option<Stamp>,
+    /// The last fault and when.
+    pub last_fault: Option<(Fault, Stamp)>,
+    /// Faults so far, by their word.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Rounds that went well.
+    pub good: u64,
+    /// Rounds that were skipped because the one before was late.
+    pub skipped: u64,
+}
+
+impl Status {
+    fn starting(since: Stamp) -> Self {
+        Self {
+            state: State::Starting,
+            since,
+            last_good: None,
+            last_fault: None,
+            faults: BTreeMap::new(),
+            good: 0,
+            skipped: 0,
+        }
+    }
+}
+
+/// The board that all parts write on.
+#[derive(Debug, Clone)]
+pub struct Board {
+    clock: Clock,
+    parts: Arc<Mutex<BTreeMap<Part, Status>>>,
+    changes: watch::Sender<u64>,
+}
+
+impl Board {
+    /// An empty board.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, parts: Arc::default(), changes: watch::Sender::new(0) }
+    }
+
+    /// The pen for one part; the part is on the board from now on.
+    pub fn health(&self, part: Part) -> Health {
+        let health = Health { board: self.clone(), part };
+        health.change(|_, _| {});
+        health
+    }
+
+    /// All that is known of `part`.
+    pub fn status(&self, part: &Part) -> Option<Status> {
+        self.lock(|parts| parts.get(part).cloned())
+    }
+
+    /// All parts, in order.
+    pub fn all(&self) -> Vec<(Part, Status)> {
+        self.lock(|parts| parts.iter().map(|(part, status)| (part.clone(), status.clone())).collect())
+    }
+
+    /// Ticks whenever a part changes its state.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// One line for the service manager: how many parts are in which state.
+    pub fn summary(&self) -> String {
+        let all = self.all();
+        let count = |state| all.iter().filter(|(_, status)| status.state == state).count();
+        let (ok, starting) = (count(State::Ok), count(State::Starting));
+        format!("{ok} ok, {starting} starting, {} degraded, {} dead", count(State::Degraded), count(State::Dead))
+    }
+
+    fn lock<T>(&self, act: impl FnOnce(&mut BTreeMap<Part, Status>) -> T) -> T {
+        act(&mut self.parts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The pen of one part.
+#[derive(Debug, Clone)]
+pub struct Health {
+    board: Board,
+    part: Part,
+}
+
+impl Health {
+    /// Whose health this is.
+    pub fn part(&self) -> &Part {
+        &self.part
+    }
+
+    /// A round went well.
+    pub fn good(&self) {
+        self.change(|status, now| {
+            status.good += 1;
+            status.last_good = Some(now);
+            status.state = State::Ok;
+        });
+    }
+
+    /// A round failed; the next one follows at the usual time.
+    pub fn strike(&self, fault: &Fault) {
+        self.fault(fault, State::Degraded);
+    }
+
+    /// It failed for good and is being reopened.
+    pub fn dead(&self, fault: &Fault) {
+        self.fault(fault, State::Dead);
+    }
+
+    /// `count` rounds were skipped.
+    pub fn skipped(&self, count: u64) {
+        self.change(|status, _| status.skipped += count);
+    }
+
+    fn fault(&self, fault: &Fault, state: State) {
+        self.change(|status, now| {
+            // The strike that kills is told as a strike and then as the death: count it once.
+            let told = status.state == State::Degraded && state == State::Dead;
+            let same = status.last_fault.as_ref().is_some_and(|(last, _)| last == fault);
+            if !(told && same) {
+                *status.faults.entry(fault.word()).or_default() += 1;
+            }
+            status.last_fault = Some((fault.clone(), now));
+            status.state = state;
+        });
+    }
+
+    fn change(&self, act: impl FnOnce(&mut Status, Stamp)) {
+        let now = self.board.clock.now();
+        let changed = self.board.lock(|parts| {
+            let status = parts.entry(self.part.clone()).or_insert_with(|| Status::starting(now));
+            let before = status.state;
+            act(status, now);
+            if status.state != before {
+                status.since = now;
+            }
+            status.state != before
+        });
+        if changed {
+            self.board.changes.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_good_and_the_last_fault_stand_side_by_side() {
+        let board = Board::new(Clock::system());
+        let part = Part::Sensor(Name::new("x").unwrap());
+        let health = board.health(part.clone());
+        let changes = board.changes();
+        health.good();
+        health.good();
+        health.strike(&Fault::Nack);
+        health.dead(&Fault::Nack);
+        let status = board.status(&part).unwrap();
+        assert_eq!((status.state, status.good), (State::Dead, 2));
+        assert!(status.last_good.is_some());
+        assert_eq!(status.faults.get("nack"), Some(&1));
+        assert_eq!(*changes.borrow(), 3, "starting, ok, degraded, dead are three changes");
+        assert_eq!(board.summary(), "0 ok, 0 starting, 0 degraded, 1 dead");
+    }
+}
