@@ -1,69 +1,11 @@
 //! Reading a table key by key: every problem is collected with its place, none ends the reading.
 
-use std::ops::Range;
-
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::nearest::nearest;
-
-/// A place in one of the configuration files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Which file, in the order they were read.
-    pub file: usize,
-    /// Bytes of that file.
-    pub span: Range<usize>,
-}
-
-/// How bad a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// The configuration cannot be used.
-    Error,
-    /// It can be used, but is probably not what its owner wants.
-    Warning,
-}
-
-/// One thing that is wrong with the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Error or warning.
-    pub severity: Severity,
-    /// Where it is, unless it is about something that is missing altogether.
-    pub place: Option<Place>,
-    /// What is wrong.
-    pub message: String,
-    /// What would be right.
-    pub help: Option<String>,
-}
-
-/// Every problem found so far.
-#[derive(Debug, Default)]
-pub struct Problems(Vec<Problem>);
-
-impl Problems {
-    /// Notes an error.
-    pub fn error(&mut self, place: impl Into<Option<Place>>, message: impl Into<String>, help: Option<String>) {
-        self.0.push(Problem { severity: Severity::Error, place: place.into(), message: message.into(), help });
-    }
-
-    /// Notes a warning.
-    pub fn warn(&mut self, place: impl Into<Option<Place>>, message: impl Into<String>, help: Option<String>) {
-        self.0.push(Problem { severity: Severity::Warning, place: place.into(), message: message.into(), help });
-    }
-
-    /// Whether the configuration cannot be used.
-    pub fn fatal(&self) -> bool {
-        self.0.iter().any(|problem| problem.severity == Severity::Error)
-    }
-
-    /// All problems, in the order they were found.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
-    }
-}
+use super::problems::{Place, Problems};
 
 /// One table of a configuration file, with the place of every key and value.
 #[derive(Debug, Clone)]
@@ -75,14 +17,13 @@ pub struct Table<'t> {
 /// One value of a configuration file, with its place.
 #[derive(Debug, Clone, Copy)]
 pub struct Value<'t> {
-    file: usize,
     inner: &'t Spanned<DeValue<'t>>,
 }
 
 impl<'t> Table<'t> {
-    /// The top table of file number `file`.
-    pub fn new(file: usize, document: &'t Spanned<DeTable<'t>>) -> Self {
-        Self { place: Place { file, span: document.span() }, inner: document.get_ref() }
+    /// The top table.
+    pub fn new(document: &'t Spanned<DeTable<'t>>) -> Self {
+        Self { place: document.span().into(), inner: document.get_ref() }
     }
 
     /// The place of the whole table.
@@ -92,30 +33,31 @@ impl<'t> Table<'t> {
 
     /// The entries in the order of the file: key, place of the key, value.
     pub fn entries(&self) -> Vec<(&'t str, Place, Value<'t>)> {
-        let file = self.place.file;
         let mut entries: Vec<_> = self.inner.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
-        entries
-            .into_iter()
-            .map(|(key, inner)| (&**key.get_ref(), Place { file, span: key.span() }, Value { file, inner }))
-            .collect()
+        entries.into_iter().map(|(key, inner)| (&**key.get_ref(), key.span().into(), Value { inner })).collect()
     }
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<Value<'t>> {
-        self.inner.get(key).map(|inner| Value { file: self.place.file, inner })
+        self.inner.get(key).map(|inner| Value { inner })
+    }
+
+    /// The place of the key itself.
+    pub fn key_place(&self, key: &str) -> Option<Place> {
+        self.inner.get_key_value(key).map(|(key, _)| key.span().into())
     }
 
     /// Starts reading; `problems` takes what is wrong.
     pub fn fields<'p>(&self, problems: &'p mut Problems) -> Fields<'t, 'p> {
-        Fields { table: self.clone(), problems, known: Vec::new() }
+        Fields { table: self.clone(), problems, known: Vec::new(), later: Vec::new() }
     }
 }
 
 impl<'t> Value<'t> {
     /// The place of the value.
     pub fn place(&self) -> Place {
-        Place { file: self.file, span: self.inner.span() }
+        self.inner.span().into()
     }
 
     /// The value as a table, if it is one.
@@ -124,10 +66,15 @@ impl<'t> Value<'t> {
         Some(Table { place: self.place(), inner })
     }
 
+    /// The value as text, if it is a string.
+    pub fn text(&self) -> Option<&'t str> {
+        self.inner.get_ref().as_str()
+    }
+
     /// The elements, if it is an array.
     pub fn elements(&self) -> Option<Vec<Value<'t>>> {
         let array = self.inner.get_ref().as_array()?;
-        Some(array.iter().map(|inner| Value { file: self.file, inner }).collect())
+        Some(array.iter().map(|inner| Value { inner }).collect())
     }
 
     /// The kind of value, as TOML calls it: `string`, `integer`, `table` ...
@@ -140,11 +87,75 @@ impl<'t> Value<'t> {
         match T::deserialize(ValueDeserializer::from(self.inner.clone())) {
             Ok(value) => Some(value),
             Err(error) => {
-                let span = error.span().unwrap_or_else(|| self.inner.span());
-                problems.error(Place { file: self.file, span }, format!("`{key}`: {}", error.message()), None);
+                let place = error.span().map_or_else(|| self.place(), Place::from);
+                problems.error(place, plain(key, error.message()), None);
                 None
             }
         }
+    }
+
+    /// The value as one of a few words.
+    pub fn word<T: Copy>(&self, key: &str, words: &[(&'static str, T)], problems: &mut Problems) -> Option<T> {
+        let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let Some(text) = self.text() else {
+            self.expected(key, &format!("one of {}", quoted(&names)), problems);
+            return None;
+        };
+        let found = words.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            problems.error(self.place(), format!("`{key}` cannot be {text:?}"), Some(suggest(text, &names)));
+        }
+        found.map(|(_, meaning)| *meaning)
+    }
+
+    /// Notes that the value is of the wrong kind.
+    pub fn expected(&self, key: &str, wanted: &str, problems: &mut Problems) {
+        let kind = self.kind();
+        problems.error(self.place(), format!("`{key}` must be {wanted}, not {} {kind}", article(kind)), None);
+    }
+}
+
+/// The nearest of `names`, or all of them.
+pub fn suggest(typed: &str, names: &[&str]) -> String {
+    match nearest(typed, names) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("write one of {}", quoted(names)),
+    }
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Serde's words for a value that does not fit, as a sentence about `key`.
+fn plain(key: &str, message: &str) -> String {
+    let unfit = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    match unfit.and_then(|rest| rest.split_once(", expected ")) {
+        Some((got, wanted)) => {
+            let kind = got.split(' ').next().unwrap_or(got);
+            format!("`{key}` must be {}, not {} {got}", human(wanted), article(kind))
+        }
+        None => format!("`{key}`: {message}"),
+    }
+}
+
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+/// What serde calls by Rust's names, in a reader's words.
+fn human(wanted: &str) -> String {
+    match wanted {
+        "u8" => "a whole number from 0 to 255".into(),
+        "u16" => "a whole number from 0 to 65535".into(),
+        "u32" | "u64" | "usize" => "a whole number, zero or more".into(),
+        "i8" | "i16" | "i32" | "i64" => "a whole number".into(),
+        "f32" | "f64" => "a number".into(),
+        "a boolean" => "true or false".into(),
+        "a sequence" => "a list in [ ]".into(),
+        "a map" => "a table".into(),
+        wanted if wanted.starts_with("struct ") => "a table".into(),
+        wanted => wanted.into(),
     }
 }
 
@@ -155,6 +166,7 @@ pub struct Fields<'t, 'p> {
     /// Where problems go; open, so that a reader can add its own.
     pub problems: &'p mut Problems,
     known: Vec<&'static str>,
+    later: Vec<&'static str>,
 }
 
 impl<'t> Fields<'t, '_> {
@@ -183,6 +195,63 @@ impl<'t> Fields<'t, '_> {
         value.read(key, self.problems)
     }
 
+    /// The value of `key` as `parse` understands its text.
+    pub fn text<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let value = self.value(key)?;
+        let Some(text) = value.text() else {
+            value.expected(key, "a string", self.problems);
+            return None;
+        };
+        parse(text).map_err(|why| self.wrong(key, format!("`{key}`: {why}"), None)).ok()
+    }
+
+    /// The value of `key`, which must be one of a few words.
+    pub fn word<T: Copy>(&mut self, key: &'static str, words: &[(&'static str, T)]) -> Option<T> {
+        let value = self.value(key)?;
+        value.word(key, words, self.problems)
+    }
+
+    /// The table called `key`, if there is one.
+    pub fn table(&mut self, key: &'static str) -> Option<Table<'t>> {
+        let value = self.value(key)?;
+        let table = value.table();
+        if table.is_none() {
+            value.expected(key, "a table", self.problems);
+        }
+        table
+    }
+
+    /// The tables written `[[key]]`; none when there are none.
+    pub fn tables(&mut self, key: &'static str) -> Vec<Table<'t>> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let Some(elements) = value.elements() else {
+            let help = format!("there can be several: write `[[...{key}]]` with two brackets on each side");
+            self.wrong(key, format!("`{key}` must be a list of tables, not one {}", value.kind()), Some(help));
+            return Vec::new();
+        };
+        let tables = elements.into_iter().filter_map(|element| {
+            let table = element.table();
+            if table.is_none() {
+                element.expected(key, "a list of tables", self.problems);
+            }
+            table
+        });
+        tables.collect()
+    }
+
+    /// Refuses `key`, which exists in the design but not in this version.
+    pub fn not_yet(&mut self, key: &'static str) {
+        self.later.push(key);
+        if let Some(place) = self.table.key_place(key) {
+            self.problems.error(place, format!("`{key}` is not supported yet"), Some(format!("leave `{key}` out")));
+        }
+    }
+
+    /// Whether `key` is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.get(key).is_some()
+    }
+
     /// The place of `key`'s value, or of the whole table when it is not there.
     pub fn place(&self, key: &str) -> Place {
         self.table.get(key).map_or_else(|| self.table.place(), |value| value.place())
@@ -197,7 +266,7 @@ impl<'t> Fields<'t, '_> {
     /// Reports every key that nobody asked for, with the nearest one that exists.
     pub fn finish(self) {
         for (key, place, _) in self.table.entries() {
-            if !self.known.contains(&key) {
+            if !self.known.contains(&key) && !self.later.contains(&key) {
                 let help = match nearest(key, &self.known) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("known here: {}", self.known.join(", ")),
@@ -217,13 +286,20 @@ mod tests {
         let text = "adress = 1\ncount = \"x\"\n";
         let document = DeTable::parse(text).unwrap();
         let mut problems = Problems::default();
-        let mut fields = Table::new(0, &document).fields(&mut problems);
+        let mut fields = Table::new(&document).fields(&mut problems);
         assert_eq!(fields.or("address", 7), 7);
         assert_eq!(fields.maybe::<u8>("count"), None);
         assert_eq!(fields.need::<String>("bus"), None);
         fields.finish();
-        let found: Vec<_> = problems.iter().map(|p| p.message.split(':').next().unwrap()).collect();
-        assert_eq!(found, ["`count`", "`bus` is missing here", "unknown key `adress`"]);
+        let found: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+        assert_eq!(
+            found,
+            [
+                "`count` must be a whole number from 0 to 255, not a string \"x\"",
+                "`bus` is missing here",
+                "unknown key `adress`"
+            ]
+        );
         assert_eq!(problems.iter().last().unwrap().help.as_deref(), Some("did you mean `address`?"));
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod fields;
 mod nearest;
+mod problems;
 pub mod units;
 
-pub use fields::{Fields, Place, Problem, Problems, Severity, Table, Value};
+pub use fields::{Fields, Table, Value, suggest};
 pub use nearest::nearest;
+pub use problems::{Place, Problem, Problems, Severity};
