@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod drivers;
 pub mod filters;
+pub mod format;
 pub mod hub;
 pub mod model;
 pub mod runtime;
