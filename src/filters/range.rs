@@ -3,6 +3,8 @@
 //! By default a value outside is dropped and counted. `outside = "mark"` passes it with the quality
 //! `suspect`, for those who would rather see it than have a hole.
 
+use std::cmp::Ordering;
+
 use serde::Deserialize;
 
 use super::{Filter, Make, Spec};
@@ -36,8 +38,8 @@ struct Range {
 fn configure(fields: &mut Fields<'_, '_>) -> Option<Make> {
     let outside = fields.value("outside").map(|value| value.read("outside", fields.problems));
     let [min, max]: [f64; 2] = fields.need("range")?;
-    // Written so that NaN is refused too.
-    if !(min < max) {
+    // NaN is refused too.
+    if min.partial_cmp(&max) != Some(Ordering::Less) {
         let message = format!("`range`: the lower limit {min} must be below the upper limit {max}");
         fields.wrong("range", message, Some("write it as in [-40, 85]".into()));
         return None;

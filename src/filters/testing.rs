@@ -26,7 +26,7 @@ fn read(value: &str) -> (Option<Recipe>, Vec<String>) {
     let text = format!("filter = {value}");
     let document = DeTable::parse(&text).unwrap();
     let mut problems = Problems::default();
-    let value = Table::new(0, &document).get("filter").unwrap();
+    let value = Table::new(&document).get("filter").unwrap();
     let recipe = configure(&value, &mut problems);
     let say = |help: &Option<String>| help.as_ref().map(|help| format!(": {help}")).unwrap_or_default();
     (recipe, problems.iter().map(|problem| format!("{}{}", problem.message, say(&problem.help))).collect())
