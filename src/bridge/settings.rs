@@ -128,3 +128,49 @@ pub struct Settings {
     /// Cloud to local.
     pub receive: Vec<Receive>,
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A bridge named `cloud` to nowhere, without rules.
+    pub(in crate::bridge) fn settings() -> Settings {
+        Settings {
+            name: Name::new("cloud").unwrap(),
+            endpoints: vec![],
+            client_id: "gw".into(),
+            username: None,
+            password: None,
+            tls: Tls::default(),
+            version: Version::V5,
+            keepalive: Duration::from_secs(60),
+            in_flight: 256,
+            session_expiry: Duration::from_secs(86_400),
+            replay: Replay { rate_per_s: 600 },
+            forward: vec![],
+            receive: vec![],
+        }
+    }
+
+    /// One filter, QoS 1, telemetry.
+    pub(in crate::bridge) fn forward(topics: &str, prefix: &str) -> Forward {
+        Forward {
+            topics: vec![Filter::new(topics).unwrap()],
+            except: vec![],
+            prefix: prefix.into(),
+            qos: Qos::AtLeastOnce,
+            class: Class::Telemetry,
+            ack_from_memory: false,
+        }
+    }
+
+    /// One filter, QoS 1.
+    pub(in crate::bridge) fn receive(topics: &str, strip: &str, prefix: &str) -> Receive {
+        Receive {
+            topics: vec![Filter::new(topics).unwrap()],
+            strip: strip.into(),
+            prefix: prefix.into(),
+            qos: Qos::AtLeastOnce,
+        }
+    }
+}

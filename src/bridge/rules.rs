@@ -1,1 +1,0 @@
-//! Which message goes where, under which name: pure.

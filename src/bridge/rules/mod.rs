@@ -1,0 +1,158 @@
+//! Which message goes where, under which name: pure.
+//!
+//! Invariants: the first forward rule that matches wins, so a message goes to a bridge once; what a
+//! receive rule of a bridge can produce is never forwarded by the same bridge, so no message circles;
+//! what came in through a bridge does not leave through it.
+
+mod findings;
+mod produced;
+
+use std::sync::Arc;
+
+pub use findings::{Finding, Kind, findings};
+pub use produced::produced;
+
+use super::{Class, Forward, Receive, Settings};
+use crate::model::{Filter, Message, Name, Origin, Qos, Topic};
+
+/// The rules of one bridge, ready for use.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    gateway: Name,
+    bridge: Arc<str>,
+    status: Topic,
+    forward: Vec<Forward>,
+    receive: Vec<Receive>,
+    produced: Vec<Filter>,
+}
+
+/// Where a message goes, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The topic at the cloud.
+    pub topic: Topic,
+    /// How many bytes of `topic` the rule put in front of the local one.
+    pub prefix_len: usize,
+    /// 0 or 1.
+    pub qos: Qos,
+    /// Which chain of the store.
+    pub class: Class,
+    /// The local publisher is acknowledged at once.
+    pub ack_from_memory: bool,
+}
+
+/// Why a message of the cloud is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// No receive rule matches, or the topic does not begin with what is to be stripped.
+    NoRule,
+    /// The local topic would be empty, too long or not a topic.
+    NotATopic,
+    /// The local topic would begin with `$`.
+    System,
+    /// The local topic would be one that only this gateway speaks on.
+    Own,
+}
+
+/// The topic of a bridge's own state: `<gateway>/bridge/<bridge>/status`.
+pub fn status_topic(gateway: &Name, bridge: &Name) -> Topic {
+    Topic::new(&format!("{gateway}/bridge/{bridge}/status")).expect("names are safe topic levels")
+}
+
+impl Rules {
+    /// The rules in `settings` of a bridge of `gateway`.
+    pub fn new(gateway: &Name, settings: &Settings) -> Self {
+        Self {
+            gateway: gateway.clone(),
+            bridge: settings.name.as_str().into(),
+            status: status_topic(gateway, &settings.name),
+            forward: settings.forward.clone(),
+            receive: settings.receive.clone(),
+            produced: settings.receive.iter().flat_map(produced).collect(),
+        }
+    }
+
+    /// What the hub has to hand to this bridge; more than is forwarded, never less.
+    pub fn wanted(&self) -> Vec<Filter> {
+        let mut wanted: Vec<Filter> = Vec::new();
+        for filter in self.forward.iter().flat_map(|rule| &rule.topics) {
+            if !wanted.iter().any(|known| known.covers(filter)) {
+                wanted.push(filter.clone());
+            }
+        }
+        wanted
+    }
+
+    /// Where `message` goes; nothing when it stays here.
+    pub fn route(&self, message: &Message) -> Option<Route> {
+        if matches!(&message.origin, Origin::Bridge(name) if *name == self.bridge) {
+            return None;
+        }
+        self.route_topic(&message.topic)
+    }
+
+    /// Where messages on `topic` go, whoever published them.
+    pub fn route_topic(&self, topic: &Topic) -> Option<Route> {
+        let any = |filters: &[Filter]| filters.iter().any(|filter| filter.matches(topic));
+        if *topic == self.status || any(&self.produced) {
+            return None;
+        }
+        let rule = self.forward.iter().find(|rule| any(&rule.topics) && !any(&rule.except))?;
+        Some(Route {
+            topic: Topic::new(&format!("{}{topic}", rule.prefix)).ok()?,
+            prefix_len: rule.prefix.len(),
+            qos: rule.qos.min(Qos::AtLeastOnce),
+            class: rule.class,
+            ack_from_memory: rule.ack_from_memory,
+        })
+    }
+
+    /// The local topic of a message that came from the cloud on `topic`.
+    ///
+    /// # Errors
+    /// Says why the message is not let in.
+    pub fn receive(&self, topic: &Topic) -> Result<Topic, Refused> {
+        let stripped = self.receive.iter().find_map(|rule| {
+            let rest = topic.as_str().strip_prefix(rule.strip.as_str())?;
+            rule.topics.iter().any(|filter| filter.matches(topic)).then_some((rule, rest))
+        });
+        let (rule, rest) = stripped.ok_or(Refused::NoRule)?;
+        let text = format!("{}{rest}", rule.prefix);
+        let local = Topic::new(&text).map_err(|_| Refused::NotATopic)?;
+        match local {
+            local if local.as_str().starts_with('$') => Err(Refused::System),
+            local if is_own(&self.gateway, local.as_str()) => Err(Refused::Own),
+            local => Ok(local),
+        }
+    }
+
+    /// What to subscribe to at the cloud, with the QoS asked for: 0 or 1, because a repeat of the cloud
+    /// is told from a new message by nobody here.
+    pub fn subscriptions(&self) -> Vec<(Filter, Qos)> {
+        let per_rule = |rule: &Receive| {
+            let qos = rule.qos.min(Qos::AtLeastOnce);
+            rule.topics.clone().into_iter().map(move |filter| (filter, qos))
+        };
+        self.receive.iter().flat_map(per_rule).collect()
+    }
+
+    /// The topic of this bridge's state, here.
+    pub fn status(&self) -> &Topic {
+        &self.status
+    }
+
+    /// The topic of this bridge's state at the cloud, behind the prefix of the first forward rule.
+    pub fn cloud_status(&self) -> Topic {
+        let prefix = self.forward.first().map_or("", |rule| &rule.prefix);
+        Topic::new(&format!("{prefix}{}", self.status)).unwrap_or_else(|_| self.status.clone())
+    }
+}
+
+/// Whether only the gateway itself speaks on `topic`: below `<gateway>/bridge` and `<gateway>/gateway`.
+fn is_own(gateway: &Name, topic: &str) -> bool {
+    let mut levels = topic.split('/');
+    levels.next() == Some(gateway.as_str()) && matches!(levels.next(), Some("bridge" | "gateway"))
+}
+
+#[cfg(test)]
+mod tests;
