@@ -1,5 +1,6 @@
 //! Bridges: chosen topics to and from a cloud broker, through outages.
 
+pub mod record;
 pub mod rules;
 mod settings;
 
