@@ -1,10 +1,16 @@
 //! The configuration: text in, checked values out, every problem with its place.
 
 pub mod fields;
+mod merge;
 mod nearest;
 mod problems;
+mod render;
+mod sources;
 pub mod units;
 
 pub use fields::{Fields, Table, Value, suggest};
+pub use merge::parse;
 pub use nearest::nearest;
 pub use problems::{Place, Problem, Problems, Severity};
+pub use render::render;
+pub use sources::{ReadError, Source, Sources, Spot};
