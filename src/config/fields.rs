@@ -1,5 +1,9 @@
 //! Reading a table key by key: every problem is collected with its place, none ends the reading.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::sync::LazyLock;
+
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -24,6 +28,17 @@ impl<'t> Table<'t> {
     /// The top table.
     pub fn new(document: &'t Spanned<DeTable<'t>>) -> Self {
         Self { place: document.span().into(), inner: document.get_ref() }
+    }
+
+    /// A table without entries, for one that is not there.
+    pub fn empty() -> Table<'static> {
+        static EMPTY: LazyLock<Spanned<DeTable<'static>>> = LazyLock::new(|| Spanned::new(0..0, DeTable::new()));
+        Table::new(&EMPTY)
+    }
+
+    /// A table without entries, whose problems are shown at `place`.
+    pub fn empty_at(place: Place) -> Table<'static> {
+        Table { place, ..Table::empty() }
     }
 
     /// The place of the whole table.
@@ -186,6 +201,28 @@ impl<'t> Fields<'t, '_> {
         self.maybe(key).unwrap_or(default)
     }
 
+    /// The value of `key` when it is inside `range`, or `default`.
+    pub fn within<T>(&mut self, key: &'static str, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: DeserializeOwned + PartialOrd + Display,
+    {
+        self.maybe_within(key, range).unwrap_or(default)
+    }
+
+    /// The value of `key`, if it is there, right, and inside `range`.
+    pub fn maybe_within<T>(&mut self, key: &'static str, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: DeserializeOwned + PartialOrd + Display,
+    {
+        let value = self.maybe(key)?;
+        if range.contains(&value) {
+            return Some(value);
+        }
+        let help = format!("write something from {} to {}", range.start(), range.end());
+        self.wrong(key, format!("`{key}` cannot be {value}"), Some(help));
+        None
+    }
+
     /// The value of `key`; a problem if it is not there.
     pub fn need<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
         let Some(value) = self.value(key) else {
@@ -245,6 +282,11 @@ impl<'t> Fields<'t, '_> {
         if let Some(place) = self.table.key_place(key) {
             self.problems.error(place, format!("`{key}` is not supported yet"), Some(format!("leave `{key}` out")));
         }
+    }
+
+    /// The value of `key`, read already, or the whole table.
+    pub(super) fn get(&self, key: &str) -> Value<'t> {
+        self.table.get(key).expect("only asked for keys that were just read")
     }
 
     /// Whether `key` is there.

@@ -5,6 +5,8 @@ mod merge;
 mod nearest;
 mod problems;
 mod render;
+mod report;
+mod secret;
 mod sources;
 pub mod units;
 
@@ -13,4 +15,6 @@ pub use merge::parse;
 pub use nearest::nearest;
 pub use problems::{Place, Problem, Problems, Severity};
 pub use render::render;
+pub use report::Report;
+pub use secret::{secret, secret_path};
 pub use sources::{ReadError, Source, Sources, Spot};

@@ -92,6 +92,27 @@ impl Bytes {
     }
 }
 
+impl fmt::Display for Every {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
+        largest(f, self.0.as_millis() as u64, &units, "0s")
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        largest(f, self.0, &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")], "0B")
+    }
+}
+
+/// Writes `value` in the largest unit that needs no fraction.
+fn largest(f: &mut fmt::Formatter<'_>, value: u64, units: &[(u64, &str)], zero: &str) -> fmt::Result {
+    match units.iter().find(|(size, _)| value > 0 && value % size == 0) {
+        Some((size, unit)) => write!(f, "{}{unit}", value / size),
+        None => f.write_str(zero),
+    }
+}
+
 /// The number in front and the unit behind it.
 fn split(text: &str) -> (Option<f64>, &str) {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -159,6 +180,12 @@ mod tests {
 
     #[test]
     fn times_and_sizes_carry_their_unit() {
+        for text in ["500ms", "90s", "18h", "7d", "0s"] {
+            assert_eq!(Every::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["64KiB", "3MiB", "1GiB", "7B"] {
+            assert_eq!(Bytes::parse(text).unwrap().to_string(), text);
+        }
         assert_eq!(Every::parse("500ms").unwrap().0, Duration::from_millis(500));
         assert_eq!(Every::parse("1.5s").unwrap().0, Duration::from_millis(1500));
         assert_eq!(Every::parse("7d").unwrap().0, Duration::from_secs(7 * 86_400));
