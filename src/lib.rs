@@ -9,5 +9,6 @@ pub mod filters;
 pub mod format;
 pub mod hub;
 pub mod model;
+pub mod plan;
 pub mod runtime;
 pub mod store;

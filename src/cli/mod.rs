@@ -2,6 +2,7 @@
 //!
 //! Only this room prints, always through a locked stream, so that a closed pipe ends the program quietly.
 
+mod check;
 mod completions;
 mod man;
 
@@ -20,6 +21,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check a configuration: every problem in one run
+    Check(check::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print or write the manual pages
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
+            Command::Check(args) => check::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
         }

@@ -31,13 +31,13 @@ impl<'t> Table<'t> {
     }
 
     /// A table without entries, for one that is not there.
-    pub fn empty() -> Table<'static> {
+    pub fn empty() -> Self {
         static EMPTY: LazyLock<Spanned<DeTable<'static>>> = LazyLock::new(|| Spanned::new(0..0, DeTable::new()));
         Table::new(&EMPTY)
     }
 
     /// A table without entries, whose problems are shown at `place`.
-    pub fn empty_at(place: Place) -> Table<'static> {
+    pub fn empty_at(place: Place) -> Self {
         Table { place, ..Table::empty() }
     }
 

@@ -62,8 +62,13 @@ impl Problems {
     /// Notes that two places of the configuration cannot both stand; `first` says what the other one is.
     pub fn clash(&mut self, place: Place, message: impl Into<String>, (first, what): (Place, &str)) {
         self.error(place, message, None);
+        self.see_also(first, what);
+    }
+
+    /// Adds a second place, and what is there, to the problem noted last.
+    pub fn see_also(&mut self, place: Place, what: &str) {
         if let Some(problem) = self.found.last_mut() {
-            problem.also = Some((first, what.to_owned()));
+            problem.also = Some((place, what.to_owned()));
         }
     }
 

@@ -25,7 +25,9 @@ enum Reference<'t> {
 pub fn secret(key: &str, value: &Value<'_>, problems: &mut Problems) -> Option<Secret> {
     if let Some(text) = value.text() {
         problems.conceal(value.place());
-        let help = format!("keep it elsewhere: {key} = {{ file = \"...\" }}, {{ env = \"...\" }} or {{ credential = \"...\" }}");
+        let help = format!(
+            "keep it elsewhere: {key} = {{ file = \"...\" }}, {{ env = \"...\" }} or {{ credential = \"...\" }}"
+        );
         problems.warn(value.place(), format!("`{key}` stands here in clear"), Some(help));
         return Some(Secret::new(text));
     }
@@ -50,7 +52,11 @@ pub fn secret_path(key: &str, value: &Value<'_>, problems: &mut Problems) -> Opt
         None => match reference(key, value, problems)? {
             Reference::File(value, path) => (value, path),
             Reference::Env(value, _) => {
-                problems.error(value.place(), format!("`{key}` must be in a file"), Some("write { file = \"...\" }".into()));
+                problems.error(
+                    value.place(),
+                    format!("`{key}` must be in a file"),
+                    Some("write { file = \"...\" }".into()),
+                );
                 return None;
             }
         },

@@ -107,7 +107,7 @@ impl fmt::Display for Bytes {
 
 /// Writes `value` in the largest unit that needs no fraction.
 fn largest(f: &mut fmt::Formatter<'_>, value: u64, units: &[(u64, &str)], zero: &str) -> fmt::Result {
-    match units.iter().find(|(size, _)| value > 0 && value % size == 0) {
+    match units.iter().find(|(size, _)| value > 0 && value.is_multiple_of(*size)) {
         Some((size, unit)) => write!(f, "{}{unit}", value / size),
         None => f.write_str(zero),
     }

@@ -64,8 +64,7 @@ fn collide(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 fn allow_anonymous(fields: &mut Fields<'_, '_>, listen: &[SocketAddr]) -> Anonymous {
-    let words =
-        [("loopback", Anonymous::Loopback), ("never", Anonymous::Never), ("everywhere", Anonymous::Everywhere)];
+    let words = [("loopback", Anonymous::Loopback), ("never", Anonymous::Never), ("everywhere", Anonymous::Everywhere)];
     let allowed = fields.word("allow_anonymous", &words).unwrap_or(Anonymous::Loopback);
     let beyond = listen.iter().any(|address| !address.ip().to_canonical().is_loopback());
     let place = fields.place(if fields.has("allow_anonymous") { "allow_anonymous" } else { "listen" });
@@ -89,7 +88,7 @@ fn allow_anonymous(fields: &mut Fields<'_, '_>, listen: &[SocketAddr]) -> Anonym
 
 fn read_limits(table: &Table<'_>, problems: &mut Problems) -> Limits {
     let default = Limits::default();
-    let days = |days| Every(Duration::from_secs(days * 86_400));
+    let days = |days: u64| Every(Duration::from_secs(days * 86_400));
     let mut fields = table.fields(problems);
     let size = Bytes(1 << 10)..=Bytes(256 << 20);
     let mut bytes = |key, default: usize| fields.within(key, Bytes(default as u64), size.clone()).0 as usize;

@@ -6,6 +6,8 @@ mod bridge;
 mod bus;
 mod claims;
 mod device;
+mod endpoint;
+mod forward;
 mod gateway;
 mod hub;
 mod output;
@@ -26,7 +28,6 @@ use crate::model::{Name, Qos};
 pub const DEFAULT_PATH: &str = "/etc/weir/weir.toml";
 
 /// Everything the gateway does.
-#[derive(Debug)]
 pub struct Plan {
     /// The gateway itself.
     pub gateway: Gateway,
@@ -54,7 +55,6 @@ pub struct Gateway {
 }
 
 /// One sensor.
-#[derive(Debug)]
 pub struct SensorPlan {
     /// Second topic level.
     pub name: Name,
@@ -86,7 +86,6 @@ pub struct Publish {
 }
 
 /// One output.
-#[derive(Debug)]
 pub struct OutputPlan {
     /// Second topic level.
     pub name: Name,
@@ -184,7 +183,15 @@ impl Tables<'_> {
             (sensors.into_iter().collect::<Option<_>>()?, outputs.into_iter().collect::<Option<_>>()?);
         let mut hub = hub?;
         hub.own = own(&sensors, &outputs);
-        Some(Plan { gateway: gateway?, hub, buses, sensors, outputs, store: store?, bridges: bridges.into_iter().collect::<Option<_>>()? })
+        Some(Plan {
+            gateway: gateway?,
+            hub,
+            buses,
+            sensors,
+            outputs,
+            store: store?,
+            bridges: bridges.into_iter().collect::<Option<_>>()?,
+        })
     }
 }
 

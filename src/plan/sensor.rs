@@ -32,7 +32,16 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Option<SensorP
     let publish = read_publish(publish.as_ref(), problems);
     let configured = driver.and_then(|driver| device::configure(driver, options.as_ref(), table, problems));
     let recipes = filter.map(|table| read_filters(&table, driver, configured.as_ref(), problems)).unwrap_or_default();
-    Some(SensorPlan { name: name?, driver: driver?, configured: configured?, every, deadline, strikes, recipes, publish })
+    Some(SensorPlan {
+        name: name?,
+        driver: driver?,
+        configured: configured?,
+        every,
+        deadline,
+        strikes,
+        recipes,
+        publish,
+    })
 }
 
 fn pushed(driver: Option<&Spec>) -> bool {

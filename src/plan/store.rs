@@ -25,7 +25,7 @@ pub(super) fn read(
     let max_size = fields.within("max_size", Bytes(512 * MIB), Bytes(MIB)..=Bytes(MIB * MIB)).0;
     let default = Bytes(if max_size < 128 * MIB { MIB } else { 8 * MIB });
     let segment_size = fields.within("segment", default, Bytes(64 * KIB)..=Bytes(256 * MIB)).0;
-    if segment_size % BLOCK != 0 {
+    if !segment_size.is_multiple_of(BLOCK) {
         fields.wrong("segment", "`segment` must be a multiple of 4KiB", None);
     }
     let loss = Every(Duration::from_millis(10))..=Every(Duration::from_secs(3600));

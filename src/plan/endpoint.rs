@@ -1,0 +1,120 @@
+//! `url` of a bridge: one or several addresses of a cloud broker.
+
+use crate::bridge::{Endpoint, Transport};
+use crate::config::{Fields, suggest};
+
+/// The endpoints in `url`, a string or a list of strings.
+pub(super) fn read(fields: &mut Fields<'_, '_>) -> Option<Vec<Endpoint>> {
+    let Some(value) = fields.value("url") else {
+        fields.need::<String>("url");
+        return None;
+    };
+    let elements = value.elements().unwrap_or_else(|| vec![value]);
+    if elements.is_empty() {
+        fields.wrong("url", "`url` names no broker", Some(EXAMPLE.into()));
+    }
+    let mut endpoints = Vec::new();
+    for element in elements {
+        let Some(text) = element.text() else {
+            element.expected("url", "a string or a list of strings", fields.problems);
+            continue;
+        };
+        match parse(text) {
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err((why, help)) => fields.problems.error(element.place(), why, Some(help)),
+        }
+    }
+    Some(endpoints)
+}
+
+const EXAMPLE: &str = "write something like \"mqtts://broker.example.net:8883\"";
+/// What stands before `://`, with its transport and port; those without come later.
+const SCHEMES: [(&str, Option<(Transport, u16)>); 4] =
+    [("mqtt", Some((Transport::Tcp, 1883))), ("mqtts", Some((Transport::Tls, 8883))), ("ws", None), ("wss", None)];
+
+/// Understands `scheme://host[:port]`; otherwise says why not, and what would be right.
+fn parse(text: &str) -> Result<Endpoint, (String, String)> {
+    let no = |why: &str| Err((format!("{text:?} {why}"), EXAMPLE.to_owned()));
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return no("is not a URL");
+    };
+    let (transport, default_port) = match SCHEMES.iter().find(|(name, _)| *name == scheme) {
+        Some((_, Some(known))) => *known,
+        Some((_, None)) => return Err((format!("`{scheme}://` is not supported yet"), EXAMPLE.to_owned())),
+        None => {
+            let names = SCHEMES.map(|(name, _)| name);
+            return Err((format!("there is no protocol `{scheme}`"), suggest(scheme, &names[..2])));
+        }
+    };
+    if rest.contains('@') {
+        let help = "use the keys `username` and `password`";
+        return Err(("a URL holds no user name and no password".into(), help.into()));
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let Some((host, port)) = split(authority) else { return no("has no good port") };
+    if !good_host(host) {
+        return no("has no good host name");
+    }
+    Ok(Endpoint { transport, host: host.to_owned(), port: port.unwrap_or(default_port) })
+}
+
+/// Host and port; an IPv6 address stands in brackets, which are taken off.
+fn split(authority: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, behind) = rest.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, behind.is_empty().then_some(None).or_else(|| behind.strip_prefix(':').map(Some))?)
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    match port {
+        Some(port) => port.parse().ok().filter(|port| *port != 0).map(|port| (host, Some(port))),
+        None => Some((host, None)),
+    }
+}
+
+/// Letters, digits, `-`, `.` and `_`, as resolvers take them; or an IPv6 address without its brackets.
+fn good_host(host: &str) -> bool {
+    let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    !host.is_empty() && host.len() <= 253 && (host.chars().all(name) || host.parse::<std::net::Ipv6Addr>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_understood() {
+        let parsed = |text| parse(text).map(|e| (e.transport, e.host, e.port)).unwrap();
+        assert_eq!(parsed("mqtt://a"), (Transport::Tcp, "a".into(), 1883));
+        assert_eq!(parsed("mqtts://a.b-c.net:443/"), (Transport::Tls, "a.b-c.net".into(), 443));
+        assert_eq!(parsed("mqtts://[::1]:99"), (Transport::Tls, "::1".into(), 99));
+        assert_eq!(parsed("mqtt://192.0.2.1"), (Transport::Tcp, "192.0.2.1".into(), 1883));
+    }
+
+    #[test]
+    fn wrong_urls_are_refused() {
+        for wrong in [
+            "",
+            "broker",
+            "tcp://a",
+            "mqtt://",
+            "mqtt://a:0",
+            "mqtt://a:65536",
+            "mqtt://a:x",
+            "mqtt://a/path",
+            "mqtt://a b",
+            "mqtt://u:p@a",
+            "mqtt://[::1",
+            "mqtt://[x]",
+            "ws://a",
+            "mqtt://a:1:2",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
