@@ -3,9 +3,16 @@
 //! Invariants: a driver never spawns, logs, reads the clock or knows its sensor's name.
 //! `configure` touches nothing outside; the [`Open`] it returns runs at start and again after every failure.
 
+mod bme280;
+#[cfg(test)]
+mod contract;
+mod options;
+mod sht4x;
+
 use async_trait::async_trait;
 
 use crate::bus::Buses;
+use crate::bus::simulated::{Exchange, MakeChip};
 use crate::config::Fields;
 use crate::model::{Fault, Measure, Reading};
 
@@ -25,6 +32,36 @@ pub struct Spec {
     pub example: &'static str,
     /// Checks the options; `None` when a problem was noted.
     pub configure: fn(&mut Fields<'_, '_>) -> Option<Configured>,
+    /// How it runs without its device.
+    pub simulate: Simulate,
+    /// Exchanges with the device that the driver must reproduce byte for byte, opened with `example`.
+    pub captures: &'static [Capture],
+}
+
+/// How a driver runs without its device.
+#[derive(Clone, Copy)]
+pub enum Simulate {
+    /// It does not: its input is there on any machine, or is a file or a terminal that others can make.
+    No,
+    /// On a simulated I2C bus.
+    I2c {
+        /// Makes the chip. Its [`World`](crate::bus::simulated::World) has a quantity for each measure of `example`.
+        chip: MakeChip,
+        /// The steps of the readings, for each measure of `example`.
+        steps: &'static [f64],
+    },
+    /// On the simulated GPIO lines.
+    Gpio,
+}
+
+/// What once went over the wire, and what it meant.
+pub struct Capture {
+    /// Where bytes and readings come from.
+    pub source: &'static str,
+    /// Everything from opening the device to the end of the first round.
+    pub exchanges: &'static [Exchange],
+    /// The readings of that round, to the measure's last decimal.
+    pub readings: &'static [(&'static str, f64)],
 }
 
 /// How a driver is used.
@@ -70,6 +107,24 @@ pub enum Claim {
     },
 }
 
+impl Claim {
+    /// The bus that the claim is about, as `[bus.NAME]` calls it; nothing for serial ports.
+    pub fn bus(&self) -> Option<&str> {
+        match self {
+            Claim::I2c { bus, .. } => Some(bus),
+            Claim::Gpio { .. } => Some("gpio"),
+            Claim::Serial { .. } => None,
+        }
+    }
+}
+
+impl Configured {
+    /// Whether the readings are made by a simulated chip: their quality is then `simulated`.
+    pub fn is_simulated(&self, buses: &Buses) -> bool {
+        self.claims.iter().filter_map(Claim::bus).any(|bus| buses.is_simulated(bus))
+    }
+}
+
 /// Opens a device: called at start, and again after a failure.
 pub type Open = Box<dyn Fn(&Buses) -> Result<Box<dyn Driver>, Fault> + Send + Sync>;
 
@@ -94,9 +149,23 @@ pub trait Driver: Send {
 }
 
 /// All drivers.
-pub static DRIVERS: &[&Spec] = &[];
+pub static DRIVERS: &[&Spec] = &[
+    &bme280::BME280, //
+    &bme280::BMP280,
+    &sht4x::SPEC,
+];
 
 /// The driver called `name`.
 pub fn find(name: &str) -> Option<&'static Spec> {
     DRIVERS.iter().copied().find(|spec| spec.name == name)
+}
+
+/// The rows of the README's table of drivers.
+pub fn catalogue() -> String {
+    let row = |spec: &&Spec| {
+        let measures: Vec<_> = spec.measures.iter().map(|measure| &*measure.name).collect();
+        let measures = if measures.is_empty() { "as configured".to_owned() } else { measures.join(", ") };
+        format!("| `{}` | {} | {} |\n", spec.name, spec.summary, measures)
+    };
+    DRIVERS.iter().map(row).collect()
 }
