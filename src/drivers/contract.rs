@@ -16,7 +16,7 @@ use crate::model::Reading;
 fn configure(spec: &Spec, options: &str) -> Result<Configured, String> {
     let document = DeTable::parse(options).unwrap();
     let mut problems = Problems::default();
-    let mut fields = Table::new(0, &document).fields(&mut problems);
+    let mut fields = Table::new(&document).fields(&mut problems);
     let configured = (spec.configure)(&mut fields);
     fields.finish();
     match configured {

@@ -116,7 +116,7 @@ fn nearest(end: u32, wanted: f64, value: impl Fn(u32) -> f64) -> u32 {
 pub(super) const EXAMPLE: Calibration = Calibration {
     t: [27_504.0, 26_435.0, -1000.0],
     p: [36_477.0, -10_685.0, 3024.0, 2855.0, 140.0, -7.0, 15_500.0, -14_600.0, 6000.0],
-    h: [75.0, 363.0, 0.0, 315.0, 50.0, 30.0],
+    h: [75.0, 362.0, 0.0, 315.0, 50.0, 30.0],
 };
 
 /// [`EXAMPLE`] as registers 0x88 to 0xa1.
@@ -126,7 +126,7 @@ pub(super) const EXAMPLE_LOW: [u8; 26] = [
 ];
 
 /// [`EXAMPLE`] as registers 0xe1 to 0xe7.
-pub(super) const EXAMPLE_HIGH: [u8; 7] = [0x6b, 0x01, 0x00, 0x13, 0x2b, 0x03, 0x1e];
+pub(super) const EXAMPLE_HIGH: [u8; 7] = [0x6a, 0x01, 0x00, 0x13, 0x2b, 0x03, 0x1e];
 
 #[cfg(test)]
 mod tests {
@@ -139,6 +139,21 @@ mod tests {
         assert_eq!(EXAMPLE.fine(raw.temperature).trunc(), 128_422.0);
         assert_eq!((EXAMPLE.celsius(raw.temperature) * 100.0).round(), 2508.0);
         assert_eq!((EXAMPLE.pascal(raw) * 100.0).round(), 10_065_327.0);
+    }
+
+    #[test]
+    fn the_vendors_reference_routines_give_the_same() {
+        // Integer results of Bosch's BME280 routines for this calibration, in 0.01 °C, Pa / 256 and % / 1024.
+        for (raw, centi_celsius, pascal_256, percent_1024) in [
+            ((519_888, 415_148, 32_768), 2508.0, 25_767_233.0, 71_319.0),
+            ((409_600, 415_148, 32_768), -961.0, 24_415_055.0, 68_674.0),
+            ((0xfffff, 0, 0xffff), 18_755.0, 55_536_661.0, 102_400.0),
+        ] {
+            let raw = Raw { temperature: raw.0, pressure: raw.1, humidity: raw.2 };
+            assert!((EXAMPLE.celsius(raw.temperature) * 100.0 - centi_celsius).abs() < 1.0, "{raw:?}");
+            assert!((EXAMPLE.pascal(raw) * 256.0 - pascal_256).abs() < 256.0, "{raw:?}");
+            assert!((EXAMPLE.percent(raw) * 1024.0 - percent_1024).abs() < 10.0, "{raw:?}");
+        }
     }
 
     #[test]
