@@ -4,6 +4,7 @@
 
 mod check;
 mod completions;
+mod drivers;
 mod man;
 
 use std::io::{self, Write};
@@ -23,6 +24,8 @@ pub struct Cli {
 enum Command {
     /// Check a configuration: every problem in one run
     Check(check::Args),
+    /// List the drivers, or show all about one
+    Drivers(drivers::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print or write the manual pages
@@ -67,6 +70,7 @@ impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
             Command::Check(args) => check::run(&args),
+            Command::Drivers(args) => drivers::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
         }

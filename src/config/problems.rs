@@ -46,9 +46,21 @@ pub struct Problem {
 pub struct Problems {
     found: Vec<Problem>,
     secrets: Vec<Place>,
+    lenient: bool,
 }
 
 impl Problems {
+    /// For a configuration that was good once: what is wrong [outside](Problems::outside) of it is a warning.
+    pub fn lenient() -> Self {
+        Self { lenient: true, ..Self::default() }
+    }
+
+    /// Notes that something outside of the configuration, a file or a variable, is not as it must be.
+    pub fn outside(&mut self, place: Place, message: impl Into<String>, help: Option<String>) {
+        let severity = if self.lenient { Severity::Warning } else { Severity::Error };
+        self.note(severity, Some(place), message.into(), help);
+    }
+
     /// Notes an error.
     pub fn error(&mut self, place: impl Into<Option<Place>>, message: impl Into<String>, help: Option<String>) {
         self.note(Severity::Error, place.into(), message.into(), help);

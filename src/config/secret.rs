@@ -42,7 +42,7 @@ pub fn secret(key: &str, value: &Value<'_>, problems: &mut Problems) -> Option<S
         1..=LONGEST => Ok(Secret::new(text)),
         _ => Err((format!("it has more than {LONGEST} bytes"), None)),
     });
-    checked.map_err(|(why, help)| problems.error(value.place(), format!("`{key}`: {why}"), help)).ok()
+    checked.map_err(|(why, help)| problems.outside(value.place(), format!("`{key}`: {why}"), help)).ok()
 }
 
 /// The path of the secret file that `key = "PATH"` or `key = { file | credential = "..." }` names, checked to be private.
@@ -64,7 +64,7 @@ pub fn secret_path(key: &str, value: &Value<'_>, problems: &mut Problems) -> Opt
     match read(&path) {
         Ok(_) => Some(path),
         Err(why) => {
-            problems.error(value.place(), format!("`{key}`: {why}"), mode_help(&path));
+            problems.outside(value.place(), format!("`{key}`: {why}"), mode_help(&path));
             None
         }
     }

@@ -1,12 +1,13 @@
 //! `[[bridge]]` with its rules.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Gateway, claims, endpoint, forward, gateway};
 use crate::bridge::rules::{Finding, findings};
 use crate::bridge::{Endpoint, Replay, Settings, Tls, Transport, Version};
 use crate::config::units::{Every, Secret};
-use crate::config::{Fields, Place, Problems, Table, Value, secret, secret_path};
+use crate::config::{Fields, Place, Problems, Table, secret, secret_path};
 
 /// Keys of the design that come later.
 const LATER: [&str; 3] = ["proxy", "connect", "budget"];
@@ -22,7 +23,7 @@ pub(super) fn read(table: &Table<'_>, of: Option<&Gateway>, problems: &mut Probl
     let endpoints = endpoint::read(&mut fields);
     let default_id = of.zip(name.as_ref()).map(|(gateway, name)| format!("{}-{name}", gateway.name));
     let client_id = client_id(&mut fields).or(default_id);
-    let (username, password) = credentials(&mut fields, endpoints.as_deref().unwrap_or_default());
+    let credentials = credentials(&mut fields, endpoints.as_deref().unwrap_or_default());
     let tls = fields.table("tls");
     let version = version(&mut fields);
     let keepalive = Every(Duration::from_secs(5))..=Every(Duration::from_secs(65_535));
@@ -43,13 +44,14 @@ pub(super) fn read(table: &Table<'_>, of: Option<&Gateway>, problems: &mut Probl
     for finding in of.iter().flat_map(|gateway| findings(&gateway.name, &forward, &receive)) {
         note(&finding, &forwards, &receives, problems);
     }
+    let (username, password) = credentials?;
     Some(Settings {
         name: name?,
         endpoints: endpoints?,
         client_id: client_id?,
         username,
         password,
-        tls,
+        tls: tls?,
         version,
         keepalive,
         in_flight,
@@ -90,7 +92,8 @@ fn client_id(fields: &mut Fields<'_, '_>) -> Option<String> {
     Some(given)
 }
 
-fn credentials(fields: &mut Fields<'_, '_>, endpoints: &[Endpoint]) -> (Option<String>, Option<Secret>) {
+/// User name and password; `None` when a password is given, but cannot be had.
+fn credentials(fields: &mut Fields<'_, '_>, endpoints: &[Endpoint]) -> Option<(Option<String>, Option<Secret>)> {
     let username = fields.maybe::<String>("username");
     let password = fields.value("password").map(|value| secret("password", &value, fields.problems));
     if password.is_some() && username.is_none() {
@@ -103,7 +106,10 @@ fn credentials(fields: &mut Fields<'_, '_>, endpoints: &[Endpoint]) -> (Option<S
         let place = fields.place("url");
         fields.problems.warn(place, message, Some("use mqtts://".into()));
     }
-    (username, password.flatten())
+    match password {
+        Some(password) => Some((username, Some(password?))),
+        None => Some((username, None)),
+    }
 }
 
 fn loopback(host: &str) -> bool {
@@ -121,13 +127,15 @@ fn version(fields: &mut Fields<'_, '_>) -> Version {
     }
 }
 
-fn read_tls(table: Option<&Table<'_>>, endpoints: &[Endpoint], problems: &mut Problems) -> Tls {
-    let Some(table) = table else { return Tls::default() };
+fn read_tls(table: Option<&Table<'_>>, endpoints: &[Endpoint], problems: &mut Problems) -> Option<Tls> {
+    let Some(table) = table else { return Some(Tls::default()) };
     let mut fields = table.fields(problems);
     let ca = readable(&mut fields, "ca");
     let cert = readable(&mut fields, "cert");
-    let key_value: Option<Value<'_>> = fields.value("key");
-    let key = key_value.and_then(|value| secret_path("key", &value, fields.problems));
+    let key = match fields.value("key") {
+        Some(value) => secret_path("key", &value, fields.problems).map(Some),
+        None => Some(None),
+    };
     let alpn: Vec<String> = fields.or("alpn", Vec::new());
     for (given, missing) in [("cert", "key"), ("key", "cert")] {
         if fields.has(given) && !fields.has(missing) {
@@ -142,16 +150,17 @@ fn read_tls(table: Option<&Table<'_>>, endpoints: &[Endpoint], problems: &mut Pr
         let help = "write mqtts:// in `url`, or leave `tls` out";
         problems.error(table.place(), "`tls` is set, but every `url` is without it", Some(help.into()));
     }
-    Tls { ca, cert, key, alpn }
+    Some(Tls { ca: ca?, cert: cert?, key: key?, alpn })
 }
 
-/// The path of a PEM file that can be read now.
-fn readable(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<std::path::PathBuf> {
-    let path: std::path::PathBuf = fields.maybe(key)?;
-    if let Err(error) = std::fs::File::open(&path) {
-        fields.wrong(key, format!("`{key}`: cannot read {}: {error}", path.display()), None);
-    }
-    Some(path)
+/// The path of a PEM file, if one is named; `None` when it cannot be read now.
+fn readable(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Option<PathBuf>> {
+    let Some(path) = fields.maybe::<PathBuf>(key) else { return Some(None) };
+    let opened = std::fs::File::open(&path);
+    let place = fields.place(key);
+    let say = |error| fields.problems.outside(place, format!("`{key}`: cannot read {}: {error}", path.display()), None);
+    opened.map_err(say).ok()?;
+    Some(Some(path))
 }
 
 fn read_replay(table: Option<&Table<'_>>, problems: &mut Problems) -> Replay {

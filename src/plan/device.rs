@@ -1,7 +1,7 @@
 //! What `[[sensor]]` and `[[output]]` have in common: a name, a driver and its options.
 
 use super::gateway;
-use crate::config::{Fields, Problems, Table, nearest};
+use crate::config::{Fields, Problems, Severity, Table, nearest};
 use crate::drivers::{Configured, DRIVERS, Kind, Spec, find};
 use crate::model::Name;
 
@@ -47,12 +47,15 @@ pub(super) fn configure(
     owner: &Table<'_>,
     problems: &mut Problems,
 ) -> Option<Configured> {
-    let before = problems.iter().count();
+    let before = problems.count(Severity::Error);
     // Without options the driver's complaints are about the table that lacks them.
     let options = options.cloned().unwrap_or_else(|| Table::empty_at(owner.place()));
     let mut fields = options.fields(problems);
     let configured = (spec.configure)(&mut fields);
     fields.finish();
-    let fine = problems.iter().skip(before).all(|problem| problem.severity != crate::config::Severity::Error);
+    let fine = problems.count(Severity::Error) == before;
+    if fine && configured.is_none() {
+        problems.error(options.place(), format!("the driver `{}` cannot work with these options", spec.name), None);
+    }
     configured.filter(|_| fine)
 }

@@ -7,7 +7,7 @@ use crate::config::{Fields, Problems, Table};
 use crate::model::Name;
 
 /// Where durable things are when nothing else is said.
-const STATE_DIR: &str = "/var/lib/weir";
+pub(super) const STATE_DIR: &str = "/var/lib/weir";
 
 pub(super) fn read(table: Option<&Table<'_>>, problems: &mut Problems) -> Option<Gateway> {
     let Some(table) = table else {

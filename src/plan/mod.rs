@@ -10,6 +10,7 @@ mod endpoint;
 mod forward;
 mod gateway;
 mod hub;
+mod keep;
 mod output;
 mod sensor;
 mod store;
@@ -23,6 +24,8 @@ use crate::drivers::{Configured, Spec};
 use crate::filters::Recipe;
 use crate::format::Format;
 use crate::model::{Name, Qos};
+
+pub use keep::{keep_last_good, load_last_good, state_dir_of};
 
 /// The configuration file when none is named.
 pub const DEFAULT_PATH: &str = "/etc/weir/weir.toml";
@@ -124,7 +127,10 @@ pub fn load(path: &Path) -> Result<(Plan, Report), Report> {
 /// # Errors
 /// As [`load`].
 pub fn check(sources: Sources) -> Result<(Plan, Report), Report> {
-    let mut problems = Problems::default();
+    check_with(sources, Problems::default())
+}
+
+fn check_with(sources: Sources, mut problems: Problems) -> Result<(Plan, Report), Report> {
     let plan = {
         let document = crate::config::parse(&sources, &mut problems);
         // A file that is no TOML would only bring errors that are not the owner's.
@@ -179,19 +185,12 @@ impl Tables<'_> {
         bridge::names(&self.bridges, problems);
         let store = store::read(self.store.as_ref(), gateway.as_ref(), &bridges, problems);
         let hub = hub::read(self.hub.as_ref(), gateway.as_ref(), problems);
-        let (sensors, outputs): (Vec<_>, Vec<_>) =
-            (sensors.into_iter().collect::<Option<_>>()?, outputs.into_iter().collect::<Option<_>>()?);
-        let mut hub = hub?;
-        hub.own = own(&sensors, &outputs);
-        Some(Plan {
-            gateway: gateway?,
-            hub,
-            buses,
-            sensors,
-            outputs,
-            store: store?,
-            bridges: bridges.into_iter().collect::<Option<_>>()?,
-        })
+        // What is missing from here on was told as an error, or left out with a warning.
+        let sensors: Vec<_> = sensors.into_iter().flatten().collect();
+        let outputs: Vec<_> = outputs.into_iter().flatten().collect();
+        let bridges = bridges.into_iter().flatten().collect();
+        let hub = crate::hub::Settings { own: own(&sensors, &outputs), ..hub? };
+        Some(Plan { gateway: gateway?, hub, buses, sensors, outputs, store: store?, bridges })
     }
 }
 
