@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::Buses;
 use crate::drivers::{Driver, Open};
+use crate::format::{OutputState, Time};
 use crate::hub::{Delivery, Hub};
 use crate::model::{Fault, Filter, Message, Name, Qos, Topic};
 use crate::runtime::{Clock, Health};
@@ -109,14 +110,6 @@ impl Driven {
     }
 }
 
-/// `<output>/state`, retained.
-#[derive(Serialize)]
-struct StateDocument {
-    state: &'static str,
-    reason: &'static str,
-    time: String,
-}
-
 /// `<output>/outcome`, one for each command.
 #[derive(Serialize)]
 struct Outcome<'a> {
@@ -127,7 +120,7 @@ struct Outcome<'a> {
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    time: String,
+    time: Time,
 }
 
 fn word(on: bool) -> &'static str {
@@ -148,7 +141,8 @@ impl Line<'_> {
         self.guard.is(on, Instant::now());
         self.driven.health.good();
         tracing::info!(output = %self.driven.output.name, state = word(on), reason = reason.word(), "set");
-        let document = StateDocument { state: word(on), reason: reason.word(), time: self.driven.clock.rfc3339() };
+        let since = Time(self.driven.clock.wall_ms());
+        let document = OutputState { state: word(on), since, reason: reason.word() };
         self.driven.tell("state", true, &document).await;
         Ok(())
     }
@@ -166,7 +160,7 @@ impl Line<'_> {
                 Err(fault) => ("failed", Some(fault.to_string()), Err(fault)),
             },
         };
-        let time = self.driven.clock.rfc3339();
+        let time = Time(self.driven.clock.wall_ms());
         self.driven.tell("outcome", false, &Outcome { outcome, set, id: id.as_deref(), reason, time }).await;
         end
     }

@@ -39,11 +39,6 @@ impl Clock {
         now.tv_sec * 1000 + now.tv_nsec / 1_000_000
     }
 
-    /// The wall clock as RFC 3339 text with milliseconds, in UTC.
-    pub fn rfc3339(&self) -> String {
-        rfc3339(self.wall_ms())
-    }
-
     /// Milliseconds since this boot, suspend included.
     pub fn mono_ms(&self) -> u64 {
         let now = clock_gettime(ClockId::Boottime);
@@ -56,12 +51,6 @@ impl Clock {
         let waiting = self.timesync.is_dir() && !self.timesync.join("synchronized").exists();
         if waiting || wall_ms < EARLIEST_MS { TimeQuality::Unsynced } else { TimeQuality::Synced }
     }
-}
-
-/// Milliseconds since 1970 as RFC 3339 text with milliseconds, in UTC.
-pub fn rfc3339(wall_ms: i64) -> String {
-    let time = jiff::Timestamp::from_millisecond(wall_ms).unwrap_or_default();
-    format!("{time:.3}")
 }
 
 fn parse_boot_id(text: &str) -> Option<BootId> {
@@ -89,12 +78,6 @@ mod tests {
         std::fs::write(dir.path().join("synchronized"), "").unwrap();
         assert_eq!(clock.quality(EARLIEST_MS), TimeQuality::Synced);
         assert_eq!(clock.quality(0), TimeQuality::Unsynced);
-    }
-
-    #[test]
-    fn times_are_printed_with_milliseconds() {
-        assert_eq!(rfc3339(1_795_342_500_123), "2026-11-22T10:15:00.123Z");
-        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]

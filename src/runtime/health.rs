@@ -29,16 +29,20 @@ impl Part {
             Part::Sensor(name) | Part::Output(name) | Part::Bridge(name) => name,
         }
     }
+
+    /// `sensor`, `output` or `bridge`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Part::Sensor(_) => "sensor",
+            Part::Output(_) => "output",
+            Part::Bridge(_) => "bridge",
+        }
+    }
 }
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Part::Sensor(_) => "sensor",
-            Part::Output(_) => "output",
-            Part::Bridge(_) => "bridge",
-        };
-        write!(f, "{kind} {}", self.name())
+        write!(f, "{} {}", self.kind(), self.name())
     }
 }
 
@@ -74,6 +78,8 @@ pub struct Status {
     pub state: State,
     /// Since when.
     pub since: Stamp,
+    /// How often the state has changed.
+    pub changes: u64,
     /// When it last went well.
     pub last_good: Option<Stamp>,
     /// The last fault and when.
@@ -91,6 +97,7 @@ impl Status {
         Self {
             state: State::Starting,
             since,
+            changes: 0,
             last_good: None,
             last_fault: None,
             faults: BTreeMap::new(),
@@ -207,6 +214,7 @@ impl Health {
             act(status, now);
             if status.state != before {
                 status.since = now;
+                status.changes += 1;
             }
             status.state != before
         });

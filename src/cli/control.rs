@@ -1,0 +1,66 @@
+//! The other end of the control socket.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::gateway::control::{Answer, Request, socket_path};
+use crate::plan;
+
+/// Where the service listens.
+const SERVICE: &str = "/run/weir/control";
+
+/// Which gateway to talk to.
+#[derive(Debug, clap::Args)]
+pub(super) struct Target {
+    /// Configuration file of the gateway, to find its control socket
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Control socket of the gateway [default: that of the service]
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    socket: Option<PathBuf>,
+}
+
+impl Target {
+    fn path(&self) -> anyhow::Result<PathBuf> {
+        if let Some(socket) = &self.socket {
+            return Ok(socket.clone());
+        }
+        match &self.config {
+            Some(config) => Ok(socket_path(&state_dir(config)?)),
+            None => Ok(PathBuf::from(SERVICE)),
+        }
+    }
+
+    /// Sends `request`; the answers come one by one.
+    pub(super) fn ask(&self, request: &Request) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Answer>> + use<>> {
+        let path = self.path()?;
+        let stream = UnixStream::connect(&path);
+        let mut stream = stream.with_context(|| {
+            let hint = "is the gateway running? name it with --config FILE or --socket PATH";
+            format!("cannot reach a gateway at {}: {hint}", path.display())
+        })?;
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        stream.write_all(&line)?;
+        Ok(BufReader::new(stream).lines().map(|line| Ok(serde_json::from_str(&line?)?)))
+    }
+
+    /// Sends `request` and takes its only answer.
+    pub(super) fn ask_once(&self, request: &Request) -> anyhow::Result<Answer> {
+        match self.ask(request)?.next() {
+            Some(Ok(Answer::Error { error })) => bail!(error),
+            Some(answer) => answer,
+            None => bail!("the gateway closed the connection without an answer"),
+        }
+    }
+}
+
+fn state_dir(config: &Path) -> anyhow::Result<PathBuf> {
+    match plan::load(config) {
+        Ok((plan, _)) => Ok(plan.gateway.state_dir),
+        Err(_) => bail!("{} has errors: see `weir check {}`", config.display(), config.display()),
+    }
+}

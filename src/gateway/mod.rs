@@ -1,0 +1,107 @@
+//! The composition root: from a plan to a running gateway, and back down in the direction of flow.
+//!
+//! Invariants: samplers, outputs, bridges and hub know each other only through the hub. Only hub and
+//! store may end the process; everything else is kept alive by its supervisor.
+
+mod phase;
+mod start;
+mod status;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::timeout;
+
+use crate::hub::Hub;
+use crate::model::Name;
+use crate::plan::Plan;
+use crate::runtime::{Board, Clock, systemd};
+use crate::store::Store;
+use crate::store::disk::Disk;
+
+use phase::Phase;
+
+/// How long closing the store may take.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// A running gateway.
+pub struct Gateway {
+    name: Name,
+    hub: Hub,
+    store: Store,
+    board: Board,
+    clock: Clock,
+    devices: Phase,
+    bridges: Phase,
+    core: Phase,
+}
+
+impl Gateway {
+    /// Starts everything in `plan`, keeping durable state on `disk`.
+    ///
+    /// # Errors
+    /// When the store cannot be opened or the hub cannot listen. Sensors, outputs and bridges that
+    /// fail are health states, never an error here.
+    pub async fn start(plan: Plan, disk: Box<dyn Disk>, clock: Clock) -> anyhow::Result<Self> {
+        let core = Phase::new("hub");
+        let settings = plan.store;
+        let store = tokio::task::spawn_blocking(move || Store::open(disk, settings)).await?;
+        let store = store.context("the store cannot be opened")?;
+        let hub = Hub::start(plan.hub, core.stop()).await.context("the hub cannot start")?;
+        let mut gateway = Self {
+            name: plan.gateway.name,
+            hub,
+            store,
+            board: Board::new(clock.clone()),
+            clock,
+            devices: Phase::new("devices"),
+            bridges: Phase::new("bridges"),
+            core,
+        };
+        gateway.start_bridges(plan.bridges);
+        gateway.start_devices(plan.buses, plan.sensors, plan.outputs);
+        gateway.start_reports();
+        status::say(&gateway.hub, &gateway.name, &gateway.clock, "up").await;
+        Ok(gateway)
+    }
+
+    /// The gateway's name: the first level of its topics.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The hub.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// The health board.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where the hub really listens.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.hub.local_addrs()
+    }
+
+    /// Stops in the direction of flow: devices, then bridges, then the hub, then the store.
+    ///
+    /// # Errors
+    /// When the store could not write what was still in memory.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        systemd::stopping();
+        self.devices.end().await;
+        status::say(&self.hub, &self.name, &self.clock, "down").await;
+        self.bridges.end().await;
+        self.core.end().await;
+        timeout(CLOSING, self.store.close()).await.context("the store did not close in time")??;
+        Ok(())
+    }
+}

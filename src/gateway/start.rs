@@ -1,0 +1,112 @@
+//! From the parts of a plan to supervised tasks.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::Gateway;
+use super::status::Teller;
+use crate::bridge;
+use crate::bus::{self, Buses};
+use crate::output::{Driven, Output};
+use crate::plan::{OutputPlan, SensorPlan};
+use crate::runtime::{Backoff, Board, Part, State, supervise, systemd};
+use crate::sampler::{Sampler, Sensor};
+
+impl Gateway {
+    pub(super) fn start_bridges(&mut self, bridges: Vec<bridge::Settings>) {
+        for settings in bridges {
+            let health = self.board.health(Part::Bridge(settings.name.clone()));
+            let bridge = bridge::Bridge::new(settings, &self.name, &self.hub, &self.store, health.clone());
+            let stop = self.bridges.stop();
+            self.bridges.spawn(async move {
+                supervise(&health, Backoff::for_links(), stop, |stop| bridge.clone().run(stop)).await;
+            });
+        }
+    }
+
+    pub(super) fn start_devices(&mut self, buses: bus::Settings, sensors: Vec<SensorPlan>, outputs: Vec<OutputPlan>) {
+        let buses = Buses::new(buses);
+        let link = self.watch_link();
+        for output in outputs {
+            self.start_output(output, &buses, link.clone());
+        }
+        let samplers = sensors.into_iter().map(|sensor| self.start_sensor(sensor, &buses)).collect();
+        let (gateway, hub, board) = (self.name.clone(), self.hub.clone(), self.board.clone());
+        let stop = self.core.stop();
+        self.core.spawn(Teller { gateway, hub, board, samplers }.run(stop));
+    }
+
+    fn start_sensor(&mut self, plan: SensorPlan, buses: &Buses) -> (crate::model::Name, Arc<Sampler>) {
+        let name = plan.name.clone();
+        let health = self.board.health(Part::Sensor(name.clone()));
+        let sensor = Sensor {
+            gateway: self.name.clone(),
+            name: plan.name,
+            open: plan.configured.open,
+            every: plan.every,
+            patience: plan.deadline,
+            strikes: plan.strikes,
+            recipes: plan.recipes,
+            qos: plan.publish.qos,
+            retain: plan.publish.retain,
+            format: plan.publish.format,
+            simulated: plan.simulated,
+        };
+        let sampler = Sampler::new(sensor, buses.clone(), self.hub.clone(), self.clock.clone(), health.clone());
+        let (running, stop) = (Arc::clone(&sampler), self.devices.stop());
+        self.devices.spawn(async move {
+            supervise(&health, Backoff::for_devices(), stop, |stop| Arc::clone(&running).run(stop)).await;
+        });
+        (name, sampler)
+    }
+
+    fn start_output(&mut self, plan: OutputPlan, buses: &Buses, link: watch::Receiver<bool>) {
+        let health = self.board.health(Part::Output(plan.name.clone()));
+        let output = Output {
+            gateway: self.name.clone(),
+            name: plan.name,
+            open: plan.configured.open,
+            boot: plan.boot,
+            on_link_lost: plan.on_link_lost,
+            max_on: plan.max_on,
+            command_ttl: plan.command_ttl,
+        };
+        let (hub, clock) = (self.hub.clone(), self.clock.clone());
+        let driven = Driven::new(output, buses.clone(), hub, clock, health.clone(), link);
+        let stop = self.devices.stop();
+        self.devices.spawn(async move {
+            supervise(&health, Backoff::for_devices(), stop, |stop| Arc::clone(&driven).run(stop)).await;
+        });
+    }
+
+    /// Whether any bridge is up; always true where there is none, because then there is no link to lose.
+    fn watch_link(&mut self) -> watch::Receiver<bool> {
+        let (sender, receiver) = watch::channel(link_is_up(&self.board));
+        let (board, stop) = (self.board.clone(), self.core.stop());
+        self.core.spawn(async move {
+            let mut changes = board.changes();
+            while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+                let up = link_is_up(&board);
+                sender.send_if_modified(|was| std::mem::replace(was, up) != up);
+            }
+        });
+        receiver
+    }
+
+    pub(super) fn start_reports(&mut self) {
+        let (hub, store) = (self.hub.clone(), self.store.clone());
+        let beat = move || {
+            let (hub, store) = (hub.clone(), store.clone());
+            async move { hub.beat().await && store.beat().await }
+        };
+        let report = systemd::report(self.board.clone(), beat, self.core.stop());
+        self.core.spawn(report);
+    }
+}
+
+fn link_is_up(board: &Board) -> bool {
+    let mut bridges = board.all().into_iter().filter(|(part, _)| matches!(part, Part::Bridge(_))).peekable();
+    bridges.peek().is_none() || bridges.any(|(_, status)| status.state == State::Ok)
+}
+
