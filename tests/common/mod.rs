@@ -1,4 +1,4 @@
 //! What several test programs lean on.
 #![allow(dead_code, reason = "each test program uses a part")]
 
-pub mod mosquitto;
+pub(crate) mod mosquitto;

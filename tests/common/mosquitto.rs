@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 /// A broker process with its own directory; killed when dropped.
-pub struct Mosquitto {
+pub(crate) struct Mosquitto {
     child: Option<Child>,
     dir: TempDir,
     address: SocketAddr,
@@ -20,12 +20,12 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// Starts a broker on a free port. It keeps sessions and queues in a file when it is stopped, so
     /// that [`Mosquitto::stop`] and [`Mosquitto::start_again`] are an outage and not a loss.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with("").await
     }
 
     /// The same with more lines of `mosquitto.conf`.
-    pub async fn start_with(more: &str) -> Self {
+    pub(crate) async fn start_with(more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a scratch directory");
         let address = free_address();
         let mut config = format!("listener {} 127.0.0.1\n", address.port());
@@ -39,17 +39,17 @@ impl Mosquitto {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Its directory, for certificates and the like.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
     /// SIGTERM: it saves its sessions and goes.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
@@ -57,7 +57,7 @@ impl Mosquitto {
     }
 
     /// Starts it on the same port, with what it has saved.
-    pub async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         let log = std::fs::File::options().create(true).append(true).open(self.dir.path().join("log"));
         let log = log.expect("the scratch directory is writable");
         let config = self.dir.path().join("mosquitto.conf");
@@ -94,7 +94,7 @@ fn program() -> &'static str {
 }
 
 /// A port that is free now; a broker that is started again needs the same one.
-pub fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("it is bound")
 }

@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 const WINDOW: usize = 100;
 
 /// What one device publishes.
-pub struct Device {
-    pub name: String,
-    pub topics: usize,
-    pub every: Duration,
+pub(crate) struct Device {
+    pub(crate) name: String,
+    pub(crate) topics: usize,
+    pub(crate) every: Duration,
 }
 
 /// Numbers that the gateway acknowledged, by topic, in the order of the acknowledgements.
-pub type Acknowledged = BTreeMap<String, Vec<u64>>;
+pub(crate) type Acknowledged = BTreeMap<String, Vec<u64>>;
 
 /// What a connection is in the middle of.
 struct Connection {
@@ -36,7 +36,7 @@ struct Connection {
 impl Device {
     /// Publishes to `address` until `stop`, reconnecting for ever, then waits for what is still open.
     /// A message that was open when the connection broke is not sent again: nobody was promised anything.
-    pub async fn run(self, address: SocketAddr, stop: CancellationToken) -> Acknowledged {
+    pub(crate) async fn run(self, address: SocketAddr, stop: CancellationToken) -> Acknowledged {
         let (mut acknowledged, mut number) = (Acknowledged::new(), 0);
         while !stop.is_cancelled() {
             if let Ok(connection) = self.connect(address).await {

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 
 /// A gateway process; killed when dropped.
-pub struct Weir {
+pub(crate) struct Weir {
     child: Child,
     config: PathBuf,
     address: SocketAddr,
@@ -18,7 +18,7 @@ pub struct Weir {
 
 impl Weir {
     /// Starts `weir run` on `config` and waits until its hub at `address` accepts connections.
-    pub async fn start(config: &Path, address: SocketAddr) -> Self {
+    pub(crate) async fn start(config: &Path, address: SocketAddr) -> Self {
         let weir = Self { child: spawn(config), config: config.to_owned(), address };
         weir.wait().await;
         weir
@@ -34,7 +34,7 @@ impl Weir {
     }
 
     /// SIGKILL, then the same again at once.
-    pub async fn kill_and_start(&mut self) {
+    pub(crate) async fn kill_and_start(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it was killed");
         self.child = spawn(&self.config);
@@ -42,14 +42,14 @@ impl Weir {
     }
 
     /// SIGTERM; gives the exit code.
-    pub fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
         self.child.wait().expect("it is our child").code()
     }
 
     /// The process id, to look at its memory and its time.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }
