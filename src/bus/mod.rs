@@ -6,6 +6,7 @@
 
 mod breaker;
 pub mod i2c;
+pub mod kernel;
 mod owner;
 mod settings;
 pub mod simulated;

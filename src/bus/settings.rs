@@ -42,6 +42,10 @@ pub enum Family {
     Gpio,
     /// `w1`: the kernel's 1-Wire devices.
     W1,
+    /// `hwmon`, `iio`, `thermal`: what the kernel has read already.
+    Kernel,
+    /// `host`: this machine itself.
+    Host,
 }
 
 impl Family {
@@ -50,6 +54,8 @@ impl Family {
         match name {
             "gpio" => Some(Self::Gpio),
             "w1" => Some(Self::W1),
+            "hwmon" | "iio" | "thermal" => Some(Self::Kernel),
+            "host" => Some(Self::Host),
             _ => name.strip_prefix("i2c-").filter(|rest| !rest.is_empty()).map(|_| Self::I2c),
         }
     }
@@ -59,7 +65,18 @@ impl Family {
         match self {
             Self::I2c => &[Backend::Auto, Backend::Simulated],
             Self::Gpio => &[Backend::Auto, Backend::Simulated, Backend::Rppal, Backend::Cdev],
-            Self::W1 => &[Backend::Auto],
+            Self::W1 | Self::Kernel => &[Backend::Auto, Backend::Simulated],
+            Self::Host => &[Backend::Auto],
+        }
+    }
+
+    /// How long a transaction may take when nothing else is said. The kernel converts while a file is read:
+    /// a DS18B20 takes 750 ms for it.
+    pub fn deadline(self) -> Duration {
+        match self {
+            Self::I2c | Self::Gpio => Duration::from_millis(200),
+            Self::W1 => Duration::from_secs(3),
+            Self::Kernel | Self::Host => Duration::from_secs(2),
         }
     }
 }
@@ -67,7 +84,7 @@ impl Family {
 /// One `[bus.NAME]` table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BusSettings {
-    /// The longest a transaction may take, once it has the bus; 200 ms unless told.
+    /// The longest a transaction may take, once it has the bus.
     pub deadline: Duration,
     /// What stands behind the bus.
     pub backend: Backend,
@@ -75,7 +92,14 @@ pub struct BusSettings {
 
 impl Default for BusSettings {
     fn default() -> Self {
-        Self { deadline: Duration::from_millis(200), backend: Backend::Auto }
+        Self::of(Family::I2c)
+    }
+}
+
+impl BusSettings {
+    /// The settings of a bus that has no table.
+    pub fn of(family: Family) -> Self {
+        Self { deadline: family.deadline(), backend: Backend::Auto }
     }
 }
 
@@ -101,7 +125,8 @@ impl Default for Settings {
 impl Settings {
     /// The settings of the bus called `name`.
     pub fn bus(&self, name: &str) -> BusSettings {
-        self.buses.get(name).copied().unwrap_or_default()
+        let default = || Family::of(name).map_or_else(BusSettings::default, BusSettings::of);
+        self.buses.get(name).copied().unwrap_or_else(default)
     }
 
     /// Whether the bus called `name` has simulated chips.
@@ -137,7 +162,16 @@ mod tests {
         let mut settings = Settings::default();
         assert!(!settings.is_simulated("i2c-1"));
         settings.simulate = true;
-        assert!(settings.is_simulated("i2c-1") && settings.is_simulated("gpio"));
-        assert!(!settings.is_simulated("w1"));
+        for name in ["i2c-1", "gpio", "w1", "hwmon", "iio", "thermal"] {
+            assert!(settings.is_simulated(name), "{name}");
+        }
+        assert!(!settings.is_simulated("host") && !settings.is_simulated("/dev/ttyUSB0"));
+    }
+
+    #[test]
+    fn deadlines_follow_what_the_bus_is_for() {
+        let settings = Settings::default();
+        assert_eq!(settings.bus("i2c-1").deadline, Duration::from_millis(200));
+        assert_eq!(settings.bus("w1").deadline, Duration::from_secs(3));
     }
 }

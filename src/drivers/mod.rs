@@ -6,8 +6,14 @@
 mod bme280;
 #[cfg(test)]
 mod contract;
+mod ds18b20;
+mod host;
+mod hwmon;
+mod iio;
+mod kernel_input;
 mod options;
 mod sht4x;
+mod thermal;
 
 use async_trait::async_trait;
 
@@ -52,6 +58,8 @@ pub enum Simulate {
     },
     /// On the simulated GPIO lines.
     Gpio,
+    /// From files that a simulated kernel shows.
+    Kernel,
 }
 
 /// What once went over the wire, and what it meant.
@@ -105,6 +113,13 @@ pub enum Claim {
         /// The device node.
         port: String,
     },
+    /// Files of the kernel.
+    Kernel {
+        /// `w1`, `hwmon`, `iio` or `thermal`.
+        family: &'static str,
+        /// The device, and the channels when several sensors may share it.
+        device: String,
+    },
 }
 
 impl Claim {
@@ -114,6 +129,7 @@ impl Claim {
             Claim::I2c { bus, .. } => Some(bus),
             Claim::Gpio { .. } => Some("gpio"),
             Claim::Serial { .. } => None,
+            Claim::Kernel { family, .. } => Some(family),
         }
     }
 }
@@ -153,6 +169,11 @@ pub static DRIVERS: &[&Spec] = &[
     &bme280::BME280, //
     &bme280::BMP280,
     &sht4x::SPEC,
+    &host::SPEC,
+    &hwmon::SPEC,
+    &iio::SPEC,
+    &thermal::SPEC,
+    &ds18b20::SPEC,
 ];
 
 /// The driver called `name`.

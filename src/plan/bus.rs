@@ -10,7 +10,7 @@ pub(super) fn read(table: Option<&Table<'_>>, problems: &mut Problems) -> Settin
     let mut settings = Settings::default();
     for (name, place, value) in table.map(Table::entries).unwrap_or_default() {
         let Some(family) = Family::of(name) else {
-            let help = "buses are called `i2c-N`, `gpio` and `w1`";
+            let help = "buses are called `i2c-N`, `gpio`, `w1`, `hwmon`, `iio`, `thermal` and `host`";
             problems.error(place, format!("there is no bus `{name}`"), Some(help.into()));
             continue;
         };
@@ -25,7 +25,7 @@ pub(super) fn read(table: Option<&Table<'_>>, problems: &mut Problems) -> Settin
 }
 
 fn read_one(table: &Table<'_>, name: &str, family: Family, problems: &mut Problems) -> BusSettings {
-    let default = BusSettings::default();
+    let default = BusSettings::of(family);
     let mut fields = table.fields(problems);
     let allowed = Every(Duration::from_millis(1))..=Every(Duration::from_secs(60));
     let deadline = fields.within("deadline", Every(default.deadline), allowed).0;

@@ -59,6 +59,7 @@ fn place(table: &Table<'_>, claim: &Claim) -> Place {
         Claim::I2c { .. } => &["address", "bus"],
         Claim::Gpio { .. } => &["line"],
         Claim::Serial { .. } => &["port"],
+        Claim::Kernel { .. } => &["id", "channels", "name"],
     };
     let options = table.get("options").and_then(|value| value.table());
     let value = options.and_then(|options| keys.iter().find_map(|key| options.get(key)));
@@ -70,6 +71,7 @@ fn said(claim: &Claim) -> String {
         Claim::I2c { bus, address } => format!("address {address:#04x} on `{bus}`"),
         Claim::Gpio { line } => format!("the line `{line}`"),
         Claim::Serial { port } => format!("the port `{port}`"),
+        Claim::Kernel { family, device } => format!("`{device}` of `{family}`"),
     }
 }
 
