@@ -181,12 +181,13 @@ pub fn find(name: &str) -> Option<&'static Spec> {
     DRIVERS.iter().copied().find(|spec| spec.name == name)
 }
 
-/// The rows of the README's table of drivers.
+/// The README's table of drivers.
 pub fn catalogue() -> String {
     let row = |spec: &&Spec| {
         let measures: Vec<_> = spec.measures.iter().map(|measure| &*measure.name).collect();
         let measures = if measures.is_empty() { "as configured".to_owned() } else { measures.join(", ") };
         format!("| `{}` | {} | {} |\n", spec.name, spec.summary, measures)
     };
-    DRIVERS.iter().map(row).collect()
+    let head = "| Driver | What | Measures |\n| --- | --- | --- |\n";
+    std::iter::once(head.to_owned()).chain(DRIVERS.iter().map(row)).collect()
 }
