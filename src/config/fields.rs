@@ -15,6 +15,8 @@ use super::problems::{Place, Problems};
 #[derive(Debug, Clone)]
 pub struct Table<'t> {
     place: Place,
+    /// What a table is called that is not there, but should be.
+    missing: Option<&'static str>,
     inner: &'t DeTable<'t>,
 }
 
@@ -27,7 +29,7 @@ pub struct Value<'t> {
 impl<'t> Table<'t> {
     /// The top table.
     pub fn new(document: &'t Spanned<DeTable<'t>>) -> Self {
-        Self { place: document.span().into(), inner: document.get_ref() }
+        Self { place: document.span().into(), missing: None, inner: document.get_ref() }
     }
 
     /// A table without entries, for one that is not there.
@@ -36,9 +38,9 @@ impl<'t> Table<'t> {
         Table::new(&EMPTY)
     }
 
-    /// A table without entries, whose problems are shown at `place`.
-    pub fn empty_at(place: Place) -> Self {
-        Table { place, ..Table::empty() }
+    /// A table without entries for `name`, which is not there; its problems are shown at `place`.
+    pub fn missing(name: &'static str, place: Place) -> Self {
+        Table { place, missing: Some(name), ..Table::empty() }
     }
 
     /// The place of the whole table.
@@ -78,7 +80,7 @@ impl<'t> Value<'t> {
     /// The value as a table, if it is one.
     pub fn table(&self) -> Option<Table<'t>> {
         let inner = self.inner.get_ref().as_table()?;
-        Some(Table { place: self.place(), inner })
+        Some(Table { place: self.place(), missing: None, inner })
     }
 
     /// The value as text, if it is a string.
@@ -167,6 +169,7 @@ fn human(wanted: &str) -> String {
         "i8" | "i16" | "i32" | "i64" => "a whole number".into(),
         "f32" | "f64" => "a number".into(),
         "a boolean" => "true or false".into(),
+        "path string" => "a path in quotes".into(),
         "a sequence" => "a list in [ ]".into(),
         "a map" => "a table".into(),
         wanted if wanted.starts_with("struct ") => "a table".into(),
@@ -226,7 +229,13 @@ impl<'t> Fields<'t, '_> {
     /// The value of `key`; a problem if it is not there.
     pub fn need<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
         let Some(value) = self.value(key) else {
-            self.problems.error(self.table.place(), format!("`{key}` is missing here"), None);
+            let (message, help) = match self.table.missing {
+                Some(table) => {
+                    (format!("`{table}` with `{key}` is missing here"), format!("{table} = {{ {key} = ... }}"))
+                }
+                None => (format!("`{key}` is missing here"), String::new()),
+            };
+            self.problems.error(self.table.place(), message, Some(help).filter(|help| !help.is_empty()));
             return None;
         };
         value.read(key, self.problems)
@@ -248,6 +257,17 @@ impl<'t> Fields<'t, '_> {
         value.word(key, words, self.problems)
     }
 
+    /// As [`word`](Self::word), where some words have no meaning yet and are refused.
+    pub fn word_or_later<T: Copy>(&mut self, key: &'static str, words: &[(&'static str, Option<T>)]) -> Option<T> {
+        let found = self.word(key, words)?;
+        if found.is_none() {
+            let built = words.iter().filter_map(|(word, meaning)| meaning.map(|_| *word));
+            let help = format!("write one of {}", quoted(&built.collect::<Vec<_>>()));
+            self.wrong(key, format!("this `{key}` is not yet supported"), Some(help));
+        }
+        found
+    }
+
     /// The table called `key`, if there is one.
     pub fn table(&mut self, key: &'static str) -> Option<Table<'t>> {
         let value = self.value(key)?;
@@ -258,11 +278,11 @@ impl<'t> Fields<'t, '_> {
         table
     }
 
-    /// The tables written `[[key]]`; none when there are none.
-    pub fn tables(&mut self, key: &'static str) -> Vec<Table<'t>> {
+    /// The tables written `[[header]]`, the last part of which is `key`; none when there are none.
+    pub fn tables(&mut self, key: &'static str, header: &str) -> Vec<Table<'t>> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let Some(elements) = value.elements() else {
-            let help = format!("there can be several: write `[[...{key}]]` with two brackets on each side");
+            let help = format!("there can be several: write [[{header}]]");
             self.wrong(key, format!("`{key}` must be a list of tables, not one {}", value.kind()), Some(help));
             return Vec::new();
         };
@@ -276,11 +296,22 @@ impl<'t> Fields<'t, '_> {
         tables.collect()
     }
 
+    /// Refuses every key that belongs into the table `home` beside it.
+    pub fn belong(&mut self, keys: &[&'static str], home: &str) {
+        for key in keys {
+            if let Some(place) = self.table.key_place(key).filter(|_| !self.known.contains(key)) {
+                let help = format!("write {home} = {{ {key} = ... }}");
+                self.problems.error(place, format!("`{key}` belongs into `{home}`"), Some(help));
+                self.later.push(key);
+            }
+        }
+    }
+
     /// Refuses `key`, which exists in the design but not in this version.
     pub fn not_yet(&mut self, key: &'static str) {
         self.later.push(key);
         if let Some(place) = self.table.key_place(key) {
-            self.problems.error(place, format!("`{key}` is not supported yet"), Some(format!("leave `{key}` out")));
+            self.problems.error(place, format!("`{key}` is not yet supported"), Some(format!("leave `{key}` out")));
         }
     }
 

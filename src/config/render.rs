@@ -64,9 +64,11 @@ impl Page<'_> {
             self.line(&[(BOLD, "note"), ("", ": "), ("", what)]);
             self.excerpt(place, BLUE);
         }
-        for help in problem.help.iter().flat_map(|help| help.lines()) {
-            self.line(&[(BOLD, "help"), ("", ": "), ("", help)]);
+        let mut lines = problem.help.iter().flat_map(|help| help.lines());
+        if let Some(first) = lines.next() {
+            self.line(&[(BOLD, "help"), ("", ": "), ("", first)]);
         }
+        lines.for_each(|line| self.line(&[("", "      "), ("", line)]));
     }
 
     /// The file, the line and the carets.

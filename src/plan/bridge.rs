@@ -32,7 +32,7 @@ pub(super) fn read(table: &Table<'_>, of: Option<&Gateway>, problems: &mut Probl
     let expiry = Every(Duration::ZERO)..=Every(Duration::from_secs(3650 * 86_400));
     let session_expiry = fields.within("session_expiry", Every(Duration::from_secs(86_400)), expiry).0;
     let replay = fields.table("replay");
-    let (forwards, receives) = (fields.tables("forward"), fields.tables("receive"));
+    let (forwards, receives) = (fields.tables("forward", "bridge.forward"), fields.tables("receive", "bridge.receive"));
     LATER.into_iter().for_each(|key| fields.not_yet(key));
     fields.finish();
     let tls = read_tls(tls.as_ref(), endpoints.as_deref().unwrap_or_default(), problems);

@@ -40,6 +40,12 @@ pub(super) fn driver(fields: &mut Fields<'_, '_>, output: bool) -> Option<&'stat
     Some(spec)
 }
 
+/// Says where the driver's options go when they stand beside the table `options` and not in it.
+pub(super) fn options_belong(fields: &mut Fields<'_, '_>, driver: Option<&'static Spec>) {
+    let keys: Vec<_> = driver.iter().flat_map(|spec| spec.options).map(|(key, _, _)| *key).collect();
+    fields.belong(&keys, "options");
+}
+
 /// The checked options of `spec`.
 pub(super) fn configure(
     spec: &'static Spec,
@@ -49,7 +55,7 @@ pub(super) fn configure(
 ) -> Option<Configured> {
     let before = problems.count(Severity::Error);
     // Without options the driver's complaints are about the table that lacks them.
-    let options = options.cloned().unwrap_or_else(|| Table::empty_at(owner.place()));
+    let options = options.cloned().unwrap_or_else(|| Table::missing("options", owner.place()));
     let mut fields = options.fields(problems);
     let configured = (spec.configure)(&mut fields);
     fields.finish();

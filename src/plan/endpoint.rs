@@ -19,6 +19,9 @@ pub(super) fn read(fields: &mut Fields<'_, '_>) -> Option<Vec<Endpoint>> {
             element.expected("url", "a string or a list of strings", fields.problems);
             continue;
         };
+        if text.contains('@') {
+            fields.problems.conceal(element.place());
+        }
         match parse(text) {
             Ok(endpoint) => endpoints.push(endpoint),
             Err((why, help)) => fields.problems.error(element.place(), why, Some(help)),
@@ -34,22 +37,22 @@ const SCHEMES: [(&str, Option<(Transport, u16)>); 4] =
 
 /// Understands `scheme://host[:port]`; otherwise says why not, and what would be right.
 fn parse(text: &str) -> Result<Endpoint, (String, String)> {
-    let no = |why: &str| Err((format!("{text:?} {why}"), EXAMPLE.to_owned()));
+    let no = |why: &str| Err((format!("this URL {why}"), EXAMPLE.to_owned()));
+    if text.contains('@') {
+        let help = "use the keys `username` and `password`";
+        return Err(("a URL holds no user name and no password".to_owned(), help.to_owned()));
+    }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return no("is not a URL");
+        return Err(("this is not a URL".to_owned(), EXAMPLE.to_owned()));
     };
     let (transport, default_port) = match SCHEMES.iter().find(|(name, _)| *name == scheme) {
         Some((_, Some(known))) => *known,
-        Some((_, None)) => return Err((format!("`{scheme}://` is not supported yet"), EXAMPLE.to_owned())),
+        Some((_, None)) => return Err((format!("`{scheme}://` is not yet supported"), EXAMPLE.to_owned())),
         None => {
             let names = SCHEMES.map(|(name, _)| name);
             return Err((format!("there is no protocol `{scheme}`"), suggest(scheme, &names[..2])));
         }
     };
-    if rest.contains('@') {
-        let help = "use the keys `username` and `password`";
-        return Err(("a URL holds no user name and no password".into(), help.into()));
-    }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     let Some((host, port)) = split(authority) else { return no("has no good port") };
     if !good_host(host) {

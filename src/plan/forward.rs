@@ -15,9 +15,7 @@ pub(super) fn read_forward(table: &Table<'_>, problems: &mut Problems) -> Option
     let qos = qos(&mut fields, "everything is sent at QoS 1, with a key by which repeats are told from new messages");
     let class = fields.word("class", &CLASSES).unwrap_or(Class::Telemetry);
     let ack_from_memory = fields.word("ack", &[("durable", false), ("memory", true)]).unwrap_or(false);
-    if fields.word("order", &[("strict", true), ("fresh", false)]) == Some(false) {
-        fields.wrong("order", "`order = \"fresh\"` is not supported yet", Some("leave `order` out".into()));
-    }
+    fields.word_or_later("order", &[("strict", Some(())), ("fresh", None)]);
     fields.not_yet("ttl");
     fields.not_yet("batch");
     fields.finish();

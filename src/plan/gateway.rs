@@ -11,7 +11,7 @@ pub(super) const STATE_DIR: &str = "/var/lib/weir";
 
 pub(super) fn read(table: Option<&Table<'_>>, problems: &mut Problems) -> Option<Gateway> {
     let Some(table) = table else {
-        let help = "add:\n[gateway]\nname = \"shed\"";
+        let help = "write\n[gateway]\nname = \"shed\"";
         problems.error(None, "the table [gateway] is missing", Some(help.into()));
         return None;
     };
@@ -40,7 +40,7 @@ pub(super) fn read_web(table: Option<&Table<'_>>, problems: &mut Problems) {
     let listen: String = fields.or("listen", String::new());
     if !listen.is_empty() {
         let help = "leave it empty: listen = \"\"";
-        fields.wrong("listen", "the web page is not supported yet", Some(help.into()));
+        fields.wrong("listen", "the web page is not yet supported", Some(help.into()));
     }
     fields.finish();
 }

@@ -74,12 +74,12 @@ fn allow_anonymous(fields: &mut Fields<'_, '_>, listen: &[SocketAddr]) -> Anonym
             fields.problems.warn(place, "clients from everywhere need no password", Some(help.into()));
         }
         Anonymous::Loopback if beyond => {
-            let help = "passwords are not supported yet; allow_anonymous = \"everywhere\" lets the whole network in";
+            let help = "passwords are not yet supported; allow_anonymous = \"everywhere\" lets the whole network in";
             fields.problems.warn(place, "clients on other machines will be refused", Some(help.into()));
         }
         Anonymous::Never => {
-            let help = "passwords are not supported yet, so nobody could connect";
-            fields.problems.error(place, "`allow_anonymous = \"never\"` is not supported yet", Some(help.into()));
+            let help = "passwords are not yet supported, so nobody could connect";
+            fields.problems.error(place, "`allow_anonymous = \"never\"` is not yet supported", Some(help.into()));
         }
         Anonymous::Loopback | Anonymous::Everywhere => {}
     }

@@ -150,10 +150,10 @@ fn read(top: &Table<'_>, problems: &mut Problems) -> Option<Plan> {
         gateway: fields.table("gateway"),
         hub: fields.table("hub"),
         bus: fields.table("bus"),
-        sensors: fields.tables("sensor"),
-        outputs: fields.tables("output"),
+        sensors: fields.tables("sensor", "sensor"),
+        outputs: fields.tables("output", "output"),
         store: fields.table("store"),
-        bridges: fields.tables("bridge"),
+        bridges: fields.tables("bridge", "bridge"),
         web: fields.table("web"),
     };
     fields.finish();

@@ -17,6 +17,7 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Option<OutputP
     let link = fields.table("on_link_lost");
     let max_on = span(&mut fields, "max_on");
     let command_ttl = span(&mut fields, "command_ttl");
+    device::options_belong(&mut fields, driver);
     fields.finish();
     let on_link_lost = link.and_then(|table| read_link(&table, problems));
     let configured = driver.and_then(|driver| device::configure(driver, options.as_ref(), table, problems));

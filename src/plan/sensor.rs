@@ -18,6 +18,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// How many failed rounds in a row make the device be opened anew when nothing else is said.
 const STRIKES: u32 = 3;
 
+const FORMATS: [(&str, Option<Format>); 5] =
+    [("json", Some(Format::Json)), ("value", Some(Format::Value)), ("senml", None), ("cbor", None), ("influx", None)];
+
 pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Option<SensorPlan> {
     let mut fields = table.fields(problems);
     let name = device::name(&mut fields);
@@ -28,6 +31,7 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Option<SensorP
     let strikes = fields.within("strikes", STRIKES, 1..=100);
     let publish = fields.table("publish");
     let filter = fields.table("filter");
+    device::options_belong(&mut fields, driver);
     fields.finish();
     let publish = read_publish(publish.as_ref(), problems);
     let configured = driver.and_then(|driver| device::configure(driver, options.as_ref(), table, problems));
@@ -83,7 +87,7 @@ fn read_publish(table: Option<&Table<'_>>, problems: &mut Problems) -> Publish {
     let publish = Publish {
         qos: Qos::from_level(qos).unwrap_or(Qos::AtLeastOnce),
         retain: fields.or("retain", true),
-        format: fields.or("format", Format::Json),
+        format: fields.word_or_later("format", &FORMATS).unwrap_or(Format::Json),
     };
     fields.finish();
     publish

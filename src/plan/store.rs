@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Gateway;
 use crate::bridge;
 use crate::config::units::{Bytes, Every};
-use crate::config::{Fields, Problems, Table};
+use crate::config::{Problems, Table};
 use crate::store::{Settings, WhenFull};
 
 const KIB: u64 = 1 << 10;
@@ -30,7 +30,8 @@ pub(super) fn read(
     }
     let loss = Every(Duration::from_millis(10))..=Every(Duration::from_secs(3600));
     let max_loss = fields.within("max_loss", Every(Duration::from_secs(1)), loss).0;
-    let when_full = when_full(&mut fields);
+    let words = [("drop-oldest", Some(WhenFull::DropOldest)), ("reject", Some(WhenFull::Reject)), ("thin", None)];
+    let when_full = fields.word_or_later("when_full", &words).unwrap_or(WhenFull::DropOldest);
     let max_commits_per_s = fields.within("max_commits", 20, 1..=1000);
     let least = 2 * segment_size * chains(bridges);
     if max_size < least {
@@ -41,19 +42,6 @@ pub(super) fn read(
     fields.finish();
     let dir = gateway?.state_dir.join("store");
     Some(Settings { dir, max_size, segment_size, max_loss, when_full, max_commits_per_s })
-}
-
-fn when_full(fields: &mut Fields<'_, '_>) -> WhenFull {
-    let words = [("drop-oldest", Some(WhenFull::DropOldest)), ("reject", Some(WhenFull::Reject)), ("thin", None)];
-    match fields.word("when_full", &words) {
-        Some(Some(when_full)) => when_full,
-        Some(None) => {
-            let help = "write \"drop-oldest\" or \"reject\"";
-            fields.wrong("when_full", "`when_full = \"thin\"` is not supported yet", Some(help.into()));
-            WhenFull::DropOldest
-        }
-        None => WhenFull::DropOldest,
-    }
 }
 
 /// How many chains there will be: one of the hub, and one per class that a bridge forwards.
