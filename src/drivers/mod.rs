@@ -3,6 +3,7 @@
 //! Invariants: a driver never spawns, logs, reads the clock or knows its sensor's name.
 //! `configure` touches nothing outside; the [`Open`] it returns runs at start and again after every failure.
 
+mod ads1115;
 mod bme280;
 #[cfg(test)]
 mod contract;
@@ -11,6 +12,7 @@ mod host;
 mod hwmon;
 mod iio;
 mod kernel_input;
+mod lm75;
 mod options;
 mod sht4x;
 mod thermal;
@@ -175,6 +177,8 @@ pub static DRIVERS: &[&Spec] = &[
     &thermal::SPEC,
     &ds18b20::SPEC,
 ];
+pub static DRIVERS: &[&Spec] =
+    &[&ads1115::SPEC, &bme280::BME280, &bme280::BMP280, &lm75::LM75, &lm75::TMP102, &lm75::TMP105, &sht4x::SPEC];
 
 /// The driver called `name`.
 pub fn find(name: &str) -> Option<&'static Spec> {

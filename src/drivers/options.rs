@@ -1,5 +1,6 @@
-//! Options that many drivers share.
+//! Options that many drivers share. A wrong value is noted and its default goes on.
 
+use crate::bus::Family;
 use crate::config::Fields;
 use crate::config::units::I2cAddress;
 
@@ -17,19 +18,15 @@ pub(super) struct I2cPlace {
 impl I2cPlace {
     /// Reads `bus` and `address`; without `address` it is the first of `possible`.
     pub(super) fn read(fields: &mut Fields<'_, '_>, possible: &[u8]) -> Option<Self> {
-        let bus: Option<String> = fields.need("bus");
-        let first = I2cAddress::new(possible[0]).expect("drivers list addresses that exist");
-        let given: Option<Option<I2cAddress>> = optional(fields, "address");
-        let address = given?.unwrap_or(first).get();
+        let address = fields.maybe::<I2cAddress>("address").map_or(possible[0], I2cAddress::get);
         if !possible.contains(&address) {
-            let list: Vec<_> = possible.iter().map(|a| format!("{a:#04x}")).collect();
-            fields.wrong("address", format!("this device cannot sit at {address:#04x}"), Some(list.join(", ")));
-            return None;
+            let list: Vec<_> = possible.iter().map(|address| format!("{address:#04x}")).collect();
+            let help = format!("it answers at {}", list.join(", "));
+            fields.wrong("address", format!("this device cannot be at {address:#04x}"), Some(help));
         }
-        let bus = bus?;
-        if crate::bus::Family::of(&bus) != Some(crate::bus::Family::I2c) {
-            fields.wrong("bus", format!("`{bus}` is no I2C bus"), Some("they are called i2c-1, i2c-2 ...".into()));
-            return None;
+        let bus: String = fields.need("bus")?;
+        if Family::of(&bus) != Some(Family::I2c) {
+            fields.wrong("bus", format!("{bus:?} is no I2C bus"), Some("they are called i2c-0, i2c-1 ...".into()));
         }
         Some(Self { bus, address })
     }
@@ -40,39 +37,18 @@ impl I2cPlace {
     }
 }
 
-/// The value of `key`: `Some(None)` when it is not there, `None` when it is wrong.
-pub(super) fn optional<T: serde::de::DeserializeOwned>(
-    fields: &mut Fields<'_, '_>,
-    key: &'static str,
-) -> Option<Option<T>> {
-    match fields.value(key) {
-        None => Some(None),
-        Some(value) => value.read(key, fields.problems).map(Some),
-    }
-}
-
 /// One of several words, the first of which is the default.
-pub(super) fn choice<T: Copy>(fields: &mut Fields<'_, '_>, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
-    let given: Option<Option<String>> = optional(fields, key);
-    let Some(word) = given? else { return Some(choices[0].1) };
-    let found = choices.iter().find(|(name, _)| *name == word).map(|&(_, value)| value);
-    if found.is_none() {
-        let words: Vec<_> = choices.iter().map(|&(name, _)| name).collect();
-        let help = crate::config::nearest(&word, &words)
-            .map_or_else(|| format!("one of {}", words.join(", ")), |near| format!("did you mean `{near}`?"));
-        fields.wrong(key, format!("`{key}` cannot be `{word}`"), Some(help));
-    }
-    found
+pub(super) fn choice<T: Copy>(fields: &mut Fields<'_, '_>, key: &'static str, choices: &[(&'static str, T)]) -> T {
+    fields.word(key, choices).unwrap_or(choices[0].1)
 }
 
 /// One of several numbers, the first of which is the default.
-pub(super) fn number(fields: &mut Fields<'_, '_>, key: &'static str, choices: &[u32]) -> Option<u32> {
-    let given: Option<Option<u32>> = optional(fields, key);
-    let number = given?.unwrap_or(choices[0]);
-    if !choices.contains(&number) {
-        let list: Vec<_> = choices.iter().map(u32::to_string).collect();
-        fields.wrong(key, format!("`{key}` cannot be {number}"), Some(format!("one of {}", list.join(", "))));
-        return None;
+pub(super) fn number(fields: &mut Fields<'_, '_>, key: &'static str, choices: &[u32]) -> u32 {
+    let Some(number) = fields.maybe(key) else { return choices[0] };
+    if choices.contains(&number) {
+        return number;
     }
-    Some(number)
+    let list: Vec<_> = choices.iter().map(u32::to_string).collect();
+    fields.wrong(key, format!("`{key}` cannot be {number}"), Some(format!("write one of {}", list.join(", "))));
+    choices[0]
 }

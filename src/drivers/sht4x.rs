@@ -60,7 +60,7 @@ const PRECISIONS: [(&str, Precision); 3] = [
 
 fn configure(fields: &mut Fields<'_, '_>) -> Option<Configured> {
     let place = I2cPlace::read(fields, &[0x44, 0x45, 0x46]);
-    let precision = choice(fields, "precision", &PRECISIONS)?;
+    let precision = choice(fields, "precision", &PRECISIONS);
     let place = place?;
     Some(Configured {
         measures: SPEC.measures.to_vec(),

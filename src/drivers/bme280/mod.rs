@@ -177,9 +177,9 @@ fn configure(fields: &mut Fields<'_, '_>, part: &'static Part) -> Option<Configu
     let optional = [1, 0, 2, 4, 8, 16];
     let temperature = number(fields, "oversample_temperature", &[1, 2, 4, 8, 16]);
     let pressure = number(fields, "oversample_pressure", &optional);
-    let humidity = if part.humidity { number(fields, "oversample_humidity", &optional) } else { Some(0) };
+    let humidity = if part.humidity { number(fields, "oversample_humidity", &optional) } else { 0 };
     let filter = number(fields, "filter", &[0, 2, 4, 8, 16]);
-    let modes = Modes { temperature: temperature?, pressure: pressure?, humidity: humidity?, filter: filter? };
+    let modes = Modes { temperature, pressure, humidity, filter };
     let place = place?;
     let chip = if part.humidity { BME280.simulate } else { BMP280.simulate };
     let Simulate::I2c { chip, .. } = chip else { unreachable!("both specs simulate an I2C chip") };
