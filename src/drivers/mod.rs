@@ -167,18 +167,21 @@ pub trait Driver: Send {
 }
 
 /// All drivers.
+#[rustfmt::skip]
 pub static DRIVERS: &[&Spec] = &[
-    &bme280::BME280, //
+    &ads1115::SPEC,
+    &bme280::BME280,
     &bme280::BMP280,
-    &sht4x::SPEC,
+    &ds18b20::SPEC,
     &host::SPEC,
     &hwmon::SPEC,
     &iio::SPEC,
+    &lm75::LM75,
+    &sht4x::SPEC,
     &thermal::SPEC,
-    &ds18b20::SPEC,
+    &lm75::TMP102,
+    &lm75::TMP105,
 ];
-pub static DRIVERS: &[&Spec] =
-    &[&ads1115::SPEC, &bme280::BME280, &bme280::BMP280, &lm75::LM75, &lm75::TMP102, &lm75::TMP105, &sht4x::SPEC];
 
 /// The driver called `name`.
 pub fn find(name: &str) -> Option<&'static Spec> {

@@ -1,5 +1,7 @@
 //! Options that many drivers share. A wrong value is noted and its default goes on.
 
+use serde::de::DeserializeOwned;
+
 use crate::bus::Family;
 use crate::config::Fields;
 use crate::config::units::I2cAddress;
@@ -34,6 +36,14 @@ impl I2cPlace {
     /// The claim to this place.
     pub(super) fn claim(&self) -> Claim {
         Claim::I2c { bus: self.bus.clone(), address: self.address }
+    }
+}
+
+/// The value of `key`: `Some(None)` when it is not there, `None` when it is wrong.
+pub(super) fn optional<T: DeserializeOwned>(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Option<T>> {
+    match fields.value(key) {
+        None => Some(None),
+        Some(value) => value.read(key, fields.problems).map(Some),
     }
 }
 
