@@ -1,5 +1,156 @@
 //! The hub: weir's embedded MQTT broker, and the only meeting point of the house.
+//!
+//! Every PUBLISH, from a socket, a sampler or a bridge, takes one road: it becomes a
+//! [`Message`](crate::model::Message), is matched once in the topic tree, and goes to sessions,
+//! to subscriptions inside this process, and to [durable consumers](Durable). The acknowledgement
+//! travels back when they all have settled.
+//!
+//! Invariants: one task per connection, which waits for nobody but its own socket; no lock is held
+//! across a wait; every queue has a bound, and what does not fit is counted.
 
+mod bell;
+pub mod codec;
+mod connection;
+mod counters;
+mod durable;
+mod inbox;
+mod listen;
+mod queue;
+mod retained;
+mod router;
+mod routes;
+mod session;
+mod sessions;
 mod settings;
+mod tree;
+mod upkeep;
 
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{Filter, Message, Receipt};
+use durable::{Consumer, Offered};
+use router::{Router, Wakes};
+use sessions::Sessions;
+
+pub use counters::Counters;
+pub use durable::{Durable, Full};
+pub use inbox::{Delivery, Subscription};
 pub use settings::{Anonymous, Limits, Settings};
+
+/// The broker; a cheap handle.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    shared: Arc<Shared>,
+    addresses: Arc<[SocketAddr]>,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    router: Arc<Router>,
+    sessions: Sessions,
+    /// One permit per connection.
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    /// Routes a message now. Its acknowledgement comes from the receipt, its last durable consumers
+    /// may still have to find room.
+    fn route(&self, message: Message) -> Offered {
+        let message = Arc::new(message);
+        let routes = self.router.routes(message.topic.as_str());
+        let mut wakes = Wakes::default();
+        let offered = self.router.route(&message, &routes, &mut wakes);
+        wakes.ring();
+        offered
+    }
+
+    /// Routes a message for which nobody waits: a will. Durable consumers that have no room get it
+    /// from a task that ends with the hub.
+    fn publish_later(&self, message: Message) {
+        if let Some(mut stuck) = self.route(message).stuck {
+            let stop = self.stop.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(poll_fn(|context| stuck.poll(context))).await });
+        }
+    }
+}
+
+impl Hub {
+    /// Binds the listeners and serves them until `stop`.
+    ///
+    /// # Errors
+    /// An address cannot be bound; the error names it.
+    pub async fn start(settings: Settings, stop: CancellationToken) -> io::Result<Self> {
+        let listeners = listen::bind(&settings.listen).await?;
+        let addresses = listeners.iter().map(tokio::net::TcpListener::local_addr).collect::<io::Result<_>>()?;
+        let router = Arc::new(Router::default());
+        let places = Arc::new(Semaphore::new(settings.limits.connections.min(Semaphore::MAX_PERMITS)));
+        let shared = Arc::new(Shared { settings, router, sessions: Sessions::default(), places, stop });
+        for listener in listeners {
+            tokio::spawn(listen::accept(Arc::clone(&shared), listener));
+        }
+        tokio::spawn(upkeep::run(Arc::clone(&shared)));
+        Ok(Self { shared, addresses })
+    }
+
+    /// The addresses that are really bound.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.addresses.to_vec()
+    }
+
+    /// The one road: publishes a message. Waits only until durable consumers have room; the receipt
+    /// then says when the message is safe.
+    pub async fn publish(&self, message: Message) -> Receipt {
+        let Offered { receipt, stuck } = self.shared.route(message);
+        if let Some(mut stuck) = stuck {
+            poll_fn(|context| stuck.poll(context)).await;
+        }
+        receipt.unwrap_or_default()
+    }
+
+    /// Subscribes inside this process: first the retained messages, then live ones. At most `capacity` wait;
+    /// the oldest QoS 0 are dropped, and counted, for newer ones.
+    pub fn subscribe(&self, filters: Vec<Filter>, capacity: usize) -> Subscription {
+        Subscription::open(&self.shared.router, filters, capacity, self.shared.stop.clone())
+    }
+
+    /// Registers a durable consumer: it is offered every message whose topic matches, once, until the
+    /// attachment is dropped. Retained messages of the time before are not repeated.
+    pub fn attach(&self, filters: Vec<Filter>, consumer: Arc<dyn Durable>) -> Attachment {
+        let consumer = Arc::new(Consumer { durable: consumer });
+        self.shared.router.add_consumer(&filters, &consumer);
+        Attachment { router: Arc::clone(&self.shared.router), filters, consumer }
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> Counters {
+        let retained = {
+            let retained = self.shared.router.retained();
+            (retained.len(), retained.bytes())
+        };
+        self.shared.router.tally.read(self.shared.sessions.len(), retained)
+    }
+}
+
+/// A durable consumer's place in the hub; it leaves when this is dropped.
+#[derive(Debug)]
+#[must_use = "a dropped attachment gets no messages"]
+pub struct Attachment {
+    router: Arc<Router>,
+    filters: Vec<Filter>,
+    consumer: Arc<Consumer>,
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.router.remove_consumer(&self.filters, &self.consumer);
+    }
+}

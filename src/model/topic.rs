@@ -1,5 +1,6 @@
 //! Topic names and topic filters (MQTT 3.1.1 and 5.0, section 4.7).
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -131,6 +132,13 @@ impl Filter {
 impl From<&Topic> for Filter {
     fn from(topic: &Topic) -> Self {
         Self(Arc::clone(&topic.0))
+    }
+}
+
+/// Topics are looked up by their text; order and hash are those of the text.
+impl Borrow<str> for Topic {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,0 +1,51 @@
+//! What one connection remembers of the topics it published to, until the topic tree changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::router::Router;
+use super::super::routes::Routes;
+use super::super::settings::Settings;
+use super::message::is_open;
+use crate::model::Topic;
+
+/// Topics remembered at once.
+const MOST: usize = 64;
+
+/// A topic that was looked up.
+#[derive(Debug, Clone)]
+pub(super) struct Looked {
+    pub(super) topic: Topic,
+    pub(super) routes: Arc<Routes>,
+    /// Clients may publish to it.
+    pub(super) open: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    generation: u64,
+    topics: HashMap<Topic, Looked>,
+}
+
+impl Cache {
+    /// Who gets the messages of `name`; nothing when it is not a topic name.
+    pub(super) fn look_up(&mut self, name: &str, router: &Router, settings: &Settings) -> Option<Looked> {
+        // Read before the tree: what is found may be newer than this number, never older.
+        let generation = router.generation();
+        if generation != self.generation {
+            self.topics.clear();
+            self.generation = generation;
+        }
+        if let Some(looked) = self.topics.get(name) {
+            return Some(looked.clone());
+        }
+        let topic = Topic::new(name).ok().filter(|_| super::super::tree::is_shallow(name))?;
+        let routes = Arc::new(router.routes(name));
+        let looked = Looked { topic: topic.clone(), routes, open: is_open(name, settings) };
+        if self.topics.len() == MOST {
+            self.topics.clear();
+        }
+        self.topics.insert(topic, looked.clone());
+        Some(looked)
+    }
+}

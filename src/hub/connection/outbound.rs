@@ -1,0 +1,82 @@
+//! What goes to a client: from its session's queue into the output buffer.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::super::codec::{Ack, Packet, Publish, Reason, Version};
+use super::super::counters::add;
+use super::super::session::Outgoing;
+use super::{Connection, End, message};
+use crate::model::Qos;
+
+/// Bytes that are put together before they are written.
+const BATCH: usize = 64 << 10;
+/// Messages taken from the session at once.
+const TAKE: usize = 256;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Fills the output buffer with what may be sent now.
+    pub(super) fn fill_output(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        while self.wire.pending() < BATCH {
+            let mut outgoing = std::mem::take(&mut self.outgoing);
+            let mut session = self.session()?;
+            let expired = session.take(TAKE, now, &mut outgoing);
+            let queued = session.queued();
+            drop(session);
+            add(&self.hub.router.tally.expired, expired);
+            let took = outgoing.len();
+            for item in outgoing.drain(..) {
+                self.deliver(&item, now)?;
+            }
+            self.outgoing = outgoing;
+            let more = queued < TAKE && self.replay()?;
+            if took < TAKE && !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, outgoing: &Outgoing, now: Instant) -> Result<(), End> {
+        match outgoing {
+            Outgoing::Release { id } => self.send(&Packet::Pubrel(Ack::new(*id, Reason::SUCCESS))),
+            Outgoing::Publish { id, dup, parcel } => {
+                let v5 = self.profile.version == Version::V5;
+                let before = self.wire.output().len();
+                let mut publish = message::publish(parcel, *id, *dup, v5, now);
+                let alias = self.alias(&mut publish);
+                Packet::Publish(publish).encode(self.profile.version, self.wire.output());
+                if self.wire.output().len() - before > self.profile.max_packet {
+                    self.wire.output().truncate(before);
+                    add(&self.hub.router.tally.dropped, 1);
+                    if parcel.qos != Qos::AtMostOnce {
+                        self.session()?.skip(*id);
+                    }
+                    return Ok(());
+                }
+                if let Some(alias) = alias {
+                    self.aliases_out.insert(parcel.message.topic.clone(), alias);
+                }
+                self.messages_out += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a topic alias into `publish` when the client takes them; returns one that is new.
+    fn alias(&self, publish: &mut Publish<'_>) -> Option<u16> {
+        if self.profile.aliases == 0 {
+            return None;
+        }
+        let known = self.aliases_out.get(publish.topic).copied();
+        let next = self.aliases_out.len() as u16 + 1;
+        let alias = known.or((next <= self.profile.aliases).then_some(next))?;
+        publish.properties.get_or_insert_default().topic_alias = Some(alias);
+        if known.is_some() {
+            publish.topic = "";
+            return None;
+        }
+        Some(alias)
+    }
+}

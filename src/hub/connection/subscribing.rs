@@ -1,0 +1,115 @@
+//! SUBSCRIBE and UNSUBSCRIBE of one connection, and the retained messages that follow.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::super::codec::{Options, Packet, Reason, RetainHandling, Subscribe, Unsubscribe, Verdicts};
+use super::super::queue::Parcel;
+use super::super::router::Target;
+use super::super::routes::Subscription;
+use super::profile::Profile;
+use super::{Connection, End};
+use crate::model::{Filter, Topic};
+
+/// Subscriptions of one client.
+const MOST: usize = 1000;
+/// Retained messages queued at once for one client.
+const STEP: usize = 64;
+
+/// Retained messages that a subscription still has to get.
+#[derive(Debug)]
+pub(super) struct Replay {
+    filter: Filter,
+    options: Options,
+    id: Option<u32>,
+    /// How far it has come.
+    after: Option<Topic>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), End> {
+        let id = subscribe.properties.as_ref().and_then(|it| it.subscription_ids.first().copied());
+        let mut reasons = Vec::with_capacity(subscribe.filters.len());
+        for &(text, options) in &subscribe.filters {
+            reasons.push(self.subscribe_one(text, options, id)?);
+        }
+        self.send(&Packet::Suback(Verdicts { packet_id: subscribe.packet_id, properties: None, reasons }));
+        Ok(())
+    }
+
+    fn subscribe_one(&mut self, text: &str, mut options: Options, id: Option<u32>) -> Result<Reason, End> {
+        let Some(target) = Target::parse(text) else { return Ok(Reason::TOPIC_FILTER_INVALID) };
+        if target.group.is_some() && options.no_local {
+            return Err(End::Closed(Reason::PROTOCOL_ERROR, "no-local on a shared subscription"));
+        }
+        options.qos = Profile::grant(options.qos, &self.hub.settings.limits);
+        let mut session = self.session()?;
+        let known = session.subscriptions.contains(text);
+        if !known && session.subscriptions.len() >= MOST {
+            return Ok(Reason::QUOTA_EXCEEDED);
+        }
+        session.subscriptions.insert(text.into());
+        drop(session);
+        self.hub.router.subscribe(&target, Subscription { member: Arc::clone(&self.member), options, id });
+        if !known {
+            self.hub.router.tally.subscriptions.fetch_add(1, Relaxed);
+        }
+        let replays = match options.retain_handling {
+            RetainHandling::Always => true,
+            RetainHandling::IfNew => !known,
+            RetainHandling::Never => false,
+        };
+        // A shared subscription gets no retained messages (MQTT 5.0 section 4.8.2).
+        if replays && target.group.is_none() {
+            self.replays.push_back(Replay { filter: target.filter, options, id, after: None });
+        }
+        Ok(Reason(options.qos as u8))
+    }
+
+    pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<(), End> {
+        let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
+        for &text in &unsubscribe.filters {
+            let removed = self.session()?.subscriptions.remove(text);
+            match Target::parse(text) {
+                Some(target) if removed => {
+                    self.replays.retain(|replay| target.group.is_some() || replay.filter != target.filter);
+                    self.hub.router.unsubscribe(&[target], &self.member);
+                    self.hub.router.tally.subscriptions.fetch_sub(1, Relaxed);
+                    reasons.push(Reason::SUCCESS);
+                }
+                Some(_) => reasons.push(Reason::NO_SUBSCRIPTION_EXISTED),
+                None => reasons.push(Reason::TOPIC_FILTER_INVALID),
+            }
+        }
+        self.send(&Packet::Unsuback(Verdicts { packet_id: unsubscribe.packet_id, properties: None, reasons }));
+        Ok(())
+    }
+
+    /// Queues some more retained messages while little else waits. True when there was something to do.
+    pub(super) fn replay(&mut self) -> Result<bool, End> {
+        let Some(replay) = self.replays.front_mut() else { return Ok(false) };
+        // The lock is held until the messages are queued: a newer value then comes behind them.
+        let retained = self.hub.router.retained();
+        let some = retained.some(&replay.filter, replay.after.as_ref(), STEP, Instant::now());
+        replay.after = some.last().map(|kept| kept.message.topic.clone());
+        let done = replay.after.is_none();
+        let mut session = self.member.lock();
+        if session.epoch != self.epoch {
+            return Err(End::TakenOver);
+        }
+        let ids = replay.id.map(|id| Arc::from([id]));
+        for kept in some {
+            let qos = kept.message.qos.min(replay.options.qos);
+            let (message, expires, ids) = (kept.message, kept.expires, ids.clone());
+            session.push(Parcel { message, qos, retain: true, expires, ids });
+        }
+        drop((session, retained));
+        if done {
+            self.replays.pop_front();
+        }
+        Ok(true)
+    }
+}

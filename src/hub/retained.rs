@@ -1,0 +1,144 @@
+//! The last value of each topic. Pure; sorted, so that a receiver can take them in steps.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::model::{Filter, Message, Topic};
+
+/// Bounds of all retained messages together.
+const MAX_MESSAGES: usize = 200_000;
+const MAX_BYTES: usize = 128 << 20;
+
+/// A retained message and when it is worth nothing any more.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) message: Arc<Message>,
+    pub(crate) expires: Option<Instant>,
+}
+
+impl Kept {
+    fn weight(&self) -> usize {
+        self.message.topic.as_str().len() + self.message.payload.len()
+    }
+
+    fn is_alive(&self, now: Instant) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+/// All retained messages.
+#[derive(Debug, Default)]
+pub(crate) struct Retained {
+    by_topic: BTreeMap<Topic, Kept>,
+    bytes: usize,
+}
+
+impl Retained {
+    pub(crate) fn len(&self) -> usize {
+        self.by_topic.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keeps `message` as its topic's last value; an empty payload deletes it (MQTT-3.3.1-6).
+    /// False when there is no room.
+    pub(crate) fn keep(&mut self, message: &Arc<Message>, expires: Option<Instant>) -> bool {
+        if let Some(old) = self.by_topic.remove(&message.topic) {
+            self.bytes -= old.weight();
+        }
+        if message.payload.is_empty() {
+            return true;
+        }
+        let kept = Kept { message: Arc::clone(message), expires };
+        if self.by_topic.len() >= MAX_MESSAGES || self.bytes + kept.weight() > MAX_BYTES {
+            return false;
+        }
+        self.bytes += kept.weight();
+        self.by_topic.insert(message.topic.clone(), kept);
+        true
+    }
+
+    /// Up to `count` living messages that match `filter`, in the order of their topics, behind the topic `after`.
+    pub(crate) fn some(&self, filter: &Filter, after: Option<&Topic>, count: usize, now: Instant) -> Vec<Kept> {
+        let prefix = literal_prefix(filter.as_str());
+        let from = match after {
+            Some(topic) => Bound::Excluded(topic.as_str()),
+            None => Bound::Included(prefix),
+        };
+        self.by_topic
+            .range::<str, _>((from, Bound::Unbounded))
+            .take_while(|(topic, _)| topic.as_str().starts_with(prefix))
+            .filter(|(topic, kept)| filter.matches(topic) && kept.is_alive(now))
+            .map(|(_, kept)| kept.clone())
+            .take(count)
+            .collect()
+    }
+
+    /// Forgets what has expired.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        let bytes = &mut self.bytes;
+        self.by_topic.retain(|_, kept| {
+            let alive = kept.is_alive(now);
+            *bytes -= if alive { 0 } else { kept.weight() };
+            alive
+        });
+    }
+}
+
+/// What every matching topic starts with.
+fn literal_prefix(filter: &str) -> &str {
+    match filter.find(['+', '#']) {
+        // `a/#` matches `a` too.
+        Some(at) if filter.ends_with("/#") && at + 1 == filter.len() => &filter[..at - 1],
+        Some(at) => &filter[..at],
+        None => filter,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn message(topic: &str, payload: &str) -> Arc<Message> {
+        Arc::new(Message::own(Topic::new(topic).unwrap(), payload.as_bytes()).retained())
+    }
+
+    fn topics(retained: &Retained, filter: &str, after: Option<&str>, count: usize) -> Vec<String> {
+        let after = after.map(|topic| Topic::new(topic).unwrap());
+        let some = retained.some(&Filter::new(filter).unwrap(), after.as_ref(), count, Instant::now());
+        some.iter().map(|kept| kept.message.topic.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn messages_are_found_by_filter_in_steps() {
+        let mut retained = Retained::default();
+        for topic in ["a", "a/b", "a/b/c", "a.x", "b/b", "é/t", "$SYS/x"] {
+            assert!(retained.keep(&message(topic, "1"), None));
+        }
+        assert_eq!(topics(&retained, "a/#", None, 9), ["a", "a/b", "a/b/c"]);
+        assert_eq!(topics(&retained, "+/b", None, 9), ["a/b", "b/b"]);
+        assert_eq!(topics(&retained, "#", None, 2), ["a", "a.x"]);
+        assert_eq!(topics(&retained, "#", Some("a.x"), 9), ["a/b", "a/b/c", "b/b", "é/t"]);
+        assert_eq!(topics(&retained, "$SYS/#", None, 9), ["$SYS/x"]);
+        assert_eq!(topics(&retained, "a/b", None, 9), ["a/b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn empty_payloads_delete_and_time_passes() {
+        let mut retained = Retained::default();
+        retained.keep(&message("a", "1"), None);
+        retained.keep(&message("a", ""), None);
+        assert_eq!((retained.len(), retained.bytes()), (0, 0));
+        retained.keep(&message("b", "1"), Some(Instant::now() + Duration::from_secs(5)));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(topics(&retained, "#", None, 9), [""; 0]);
+        retained.sweep(Instant::now());
+        assert_eq!((retained.len(), retained.bytes()), (0, 0));
+    }
+}

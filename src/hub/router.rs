@@ -1,0 +1,241 @@
+//! The one road: every message is matched once and handed to everybody who wants it.
+//!
+//! Locks, in this order: the retained messages, then one session. The tree is locked only to look
+//! up a topic that the caller has not looked up since the last change.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bell::Bell;
+use super::counters::{Tally, add};
+use super::durable::{Consumer, Offered, offer};
+use super::inbox::Inbox;
+use super::queue::Parcel;
+use super::retained::Retained;
+use super::routes::{Group, Route, Routes, Subscriber, Subscription};
+use super::tree::{Tree, is_shallow};
+use crate::model::{Filter, Message};
+
+#[derive(Debug, Default)]
+pub(crate) struct Router {
+    tree: RwLock<Tree<Subscriber>>,
+    /// Rises with every change of the tree, so that a look-up can be used again until then.
+    generation: AtomicU64,
+    retained: RwLock<Retained>,
+    pub(crate) tally: Tally,
+}
+
+/// Whom to wake when a batch of messages has been routed, and whether the batch should end here.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    bells: Vec<Arc<Bell>>,
+    /// Some receiver has more waiting than it should.
+    pub(crate) pressed: bool,
+}
+
+impl Wakes {
+    pub(crate) fn ring(&mut self) {
+        self.bells.drain(..).for_each(|bell| bell.ring());
+    }
+}
+
+/// A filter and, for a shared subscription, its group.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) group: Option<Box<str>>,
+    pub(crate) filter: Filter,
+}
+
+impl Target {
+    /// Reads `filter` or `$share/group/filter` (MQTT 5.0 section 4.8.2).
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (group, filter) = match text.strip_prefix("$share/") {
+            None => (None, text),
+            Some(rest) => {
+                let (group, filter) = rest.split_once('/')?;
+                let good = !group.is_empty() && !group.contains(['+', '#']);
+                (Some(good.then(|| group.into())?), filter)
+            }
+        };
+        let filter = Filter::new(filter).ok().filter(|filter| is_shallow(filter.as_str()))?;
+        Some(Self { group, filter })
+    }
+}
+
+impl Router {
+    fn tree(&self) -> RwLockReadGuard<'_, Tree<Subscriber>> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the tree; everybody looks their topics up again afterwards.
+    fn change<T>(&self, act: impl FnOnce(&mut Tree<Subscriber>) -> T) -> T {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut tree);
+        self.generation.fetch_add(1, Ordering::Release);
+        result
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn retained(&self) -> RwLockReadGuard<'_, Retained> {
+        self.retained.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn retained_mut(&self) -> RwLockWriteGuard<'_, Retained> {
+        self.retained.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds or replaces a session's subscription.
+    pub(crate) fn subscribe(&self, target: &Target, subscription: Subscription) {
+        self.change(|tree| {
+            let values = tree.at(&target.filter);
+            let Some(name) = &target.group else {
+                drop_member(values, &subscription);
+                values.push(Subscriber::Session(subscription));
+                return;
+            };
+            let group = group_of(values, name);
+            group.members.retain(|known| !Arc::ptr_eq(&known.member, &subscription.member));
+            group.members.push(subscription);
+        });
+    }
+
+    /// Removes a session's subscriptions.
+    pub(crate) fn unsubscribe(&self, targets: &[Target], member: &Arc<super::routes::Member>) {
+        if targets.is_empty() {
+            return;
+        }
+        self.change(|tree| {
+            for target in targets {
+                if let Some(name) = &target.group {
+                    let group = group_of(tree.at(&target.filter), name);
+                    group.members.retain(|known| !Arc::ptr_eq(&known.member, member));
+                }
+                tree.retain(&target.filter, |value| match (value, &target.group) {
+                    (Subscriber::Session(known), None) => !Arc::ptr_eq(&known.member, member),
+                    (Subscriber::Group(group), Some(_)) => !group.members.is_empty(),
+                    _ => true,
+                });
+            }
+        });
+    }
+
+    pub(crate) fn add_inbox(&self, filters: &[Filter], inbox: &Arc<Inbox>) {
+        self.add(filters, || Subscriber::Inbox(Arc::clone(inbox)));
+    }
+
+    pub(crate) fn remove_inbox(&self, filters: &[Filter], inbox: &Arc<Inbox>) {
+        self.remove(filters, |value| matches!(value, Subscriber::Inbox(known) if Arc::ptr_eq(known, inbox)));
+    }
+
+    pub(crate) fn add_consumer(&self, filters: &[Filter], consumer: &Arc<Consumer>) {
+        self.add(filters, || Subscriber::Durable(Arc::clone(consumer)));
+    }
+
+    pub(crate) fn remove_consumer(&self, filters: &[Filter], consumer: &Arc<Consumer>) {
+        self.remove(filters, |value| matches!(value, Subscriber::Durable(known) if Arc::ptr_eq(known, consumer)));
+    }
+
+    fn add(&self, filters: &[Filter], value: impl Fn() -> Subscriber) {
+        self.change(|tree| {
+            for filter in filters {
+                if is_shallow(filter.as_str()) {
+                    tree.at(filter).push(value());
+                } else {
+                    tracing::warn!(%filter, "a filter with too many levels matches nothing");
+                }
+            }
+        });
+    }
+
+    fn remove(&self, filters: &[Filter], is_it: impl Fn(&Subscriber) -> bool) {
+        self.change(|tree| filters.iter().for_each(|filter| tree.retain(filter, |value| !is_it(value))));
+    }
+
+    /// Looks up who gets the messages of `topic`.
+    pub(crate) fn routes(&self, topic: &str) -> Routes {
+        let tree = self.tree();
+        let mut found = Vec::new();
+        tree.matching(topic, |subscriber| found.push(subscriber));
+        Routes::gather(found.into_iter())
+    }
+
+    /// Hands `message` to everybody in `routes`: retained store, sessions and inboxes at once, then durable
+    /// consumers as far as they have room.
+    pub(crate) fn route(&self, message: &Arc<Message>, routes: &Routes, wakes: &mut Wakes) -> Offered {
+        let expires = expiry(message);
+        if message.retain && !self.retained_mut().keep(message, expires) {
+            self.tally.refused("retained_full");
+        }
+        let mut dropped = 0;
+        for route in routes.sessions.iter().filter(|route| route.wants(message)) {
+            let (qos, retain, ids) = (message.qos.min(route.qos), route.retain(message), route.ids.clone());
+            let parcel = Parcel { message: Arc::clone(message), qos, retain, expires, ids };
+            dropped += push(route, parcel, wakes);
+        }
+        for group in &routes.groups {
+            dropped += push_to_one(group, message, expires, wakes);
+        }
+        for inbox in &routes.inboxes {
+            let parcel =
+                Parcel { message: Arc::clone(message), qos: message.qos, retain: message.retain, expires, ids: None };
+            dropped += inbox.push(parcel);
+        }
+        add(&self.tally.dropped, dropped);
+        offer(message, &routes.durables)
+    }
+}
+
+/// When a message that arrives now expires.
+fn expiry(message: &Message) -> Option<Instant> {
+    let seconds = message.properties.as_ref()?.expiry_s?;
+    Some(Instant::now() + Duration::from_secs(seconds.into()))
+}
+
+fn push(route: &Route, parcel: Parcel, wakes: &mut Wakes) -> usize {
+    let mut session = route.member.lock();
+    let (dropped, bell) = session.push(parcel);
+    wakes.pressed |= session.is_half_full() && session.is_online();
+    wakes.bells.extend(bell);
+    dropped
+}
+
+/// The next member of the group that is connected and has room gets the message; else simply the next.
+fn push_to_one(group: &Group, message: &Arc<Message>, expires: Option<Instant>, wakes: &mut Wakes) -> usize {
+    let mut turn = group.in_turn();
+    let Some(first) = turn.clone().next() else { return 0 };
+    let ready = |it: &&Subscription| {
+        let session = it.member.lock();
+        session.is_online() && !session.is_half_full()
+    };
+    let chosen = turn.find(ready).unwrap_or(first);
+    let (qos, retain) = (message.qos.min(chosen.options.qos), chosen.options.retain_as_published && message.retain);
+    let ids = chosen.id.map(|id| Arc::from([id]));
+    let parcel = Parcel { message: Arc::clone(message), qos, retain, expires, ids };
+    let (dropped, bell) = chosen.member.lock().push(parcel);
+    wakes.bells.extend(bell);
+    dropped
+}
+
+fn drop_member(values: &mut Vec<Subscriber>, subscription: &Subscription) {
+    values.retain(
+        |value| !matches!(value, Subscriber::Session(known) if Arc::ptr_eq(&known.member, &subscription.member)),
+    );
+}
+
+fn group_of<'a>(values: &'a mut Vec<Subscriber>, name: &str) -> &'a mut Group {
+    let is_it = |value: &Subscriber| matches!(value, Subscriber::Group(group) if *group.name == *name);
+    let at = values.iter().position(is_it).unwrap_or_else(|| {
+        values.push(Subscriber::Group(Group::new(name)));
+        values.len() - 1
+    });
+    match &mut values[at] {
+        Subscriber::Group(group) => group,
+        _ => unreachable!("the place was chosen because a group is there"),
+    }
+}

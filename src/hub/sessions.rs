@@ -1,0 +1,150 @@
+//! All sessions by client id: take-over, expiry, delayed wills.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bell::Bell;
+use super::codec::Reason;
+use super::counters::add;
+use super::router::{Router, Target};
+use super::routes::Member;
+use super::session::{DueWill, Session};
+use super::settings::Limits;
+use crate::model::Message;
+
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    members: Mutex<HashMap<Arc<str>, Arc<Member>>>,
+}
+
+/// What a connection wants of its session.
+pub(crate) struct Wish {
+    pub(crate) client_id: Arc<str>,
+    pub(crate) clean_start: bool,
+    pub(crate) bell: Arc<Bell>,
+    /// Messages in flight to the client at once.
+    pub(crate) window: u16,
+    pub(crate) expiry: Duration,
+}
+
+/// A connection's hold on its session.
+pub(crate) struct Attached {
+    pub(crate) member: Arc<Member>,
+    pub(crate) epoch: u64,
+    /// There was state of an earlier connection.
+    pub(crate) present: bool,
+    /// The delayed will of a session that ended just now.
+    pub(crate) will: Option<Message>,
+}
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Member>>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Gives a connection its session. A connection that has it now finds out by its epoch.
+    ///
+    /// # Errors
+    /// There are as many sessions as there may be.
+    pub(crate) fn attach(&self, router: &Router, limits: &Limits, wish: Wish) -> Result<Attached, Reason> {
+        let mut members = self.lock();
+        let old = members.get(&wish.client_id).cloned();
+        if let (Some(member), false) = (&old, wish.clean_start) {
+            let epoch = member.lock().resume(wish.bell, wish.window, wish.expiry);
+            return Ok(Attached { member: Arc::clone(member), epoch, present: true, will: None });
+        }
+        if old.is_none() && members.len() >= limits.sessions {
+            return Err(Reason::QUOTA_EXCEEDED);
+        }
+        let mut session = Session::new(limits);
+        let epoch = session.resume(wish.bell, wish.window, wish.expiry);
+        let member = Arc::new(Member::new(Arc::clone(&wish.client_id), session));
+        members.insert(wish.client_id, Arc::clone(&member));
+        drop(members);
+        let will = old.and_then(|old| discard(router, &old));
+        Ok(Attached { member, epoch, present: false, will })
+    }
+
+    /// The connection with `epoch` is gone; `will` is its message and the delay it asked for.
+    /// Returns the will when it is due now.
+    pub(crate) fn detach(
+        &self,
+        router: &Router,
+        member: &Arc<Member>,
+        epoch: u64,
+        will: Option<(Message, Duration)>,
+    ) -> Option<Message> {
+        let now = Instant::now();
+        let mut session = member.lock();
+        if session.epoch != epoch {
+            // Another connection goes on with the session, or has ended it: only a delayed will is taken back.
+            let ended = session.bell.is_none() && session.expires.is_none();
+            return will.filter(|(_, delay)| ended || delay.is_zero()).map(|(message, _)| message);
+        }
+        let expiry = session.expiry;
+        let (due, later) = match will {
+            Some((message, delay)) if !delay.min(expiry).is_zero() => {
+                (None, Some(DueWill { message, at: now + delay.min(expiry) }))
+            }
+            now => (now.map(|(message, _)| message), None),
+        };
+        add(&router.tally.dropped, session.suspend(now + expiry, later));
+        drop(session);
+        if expiry.is_zero() {
+            self.remove(router, member);
+        }
+        due
+    }
+
+    /// Ends a session, unless a connection has it again.
+    fn remove(&self, router: &Router, member: &Arc<Member>) -> Option<Message> {
+        let mut members = self.lock();
+        let current = members.get(&member.client_id).is_some_and(|known| Arc::ptr_eq(known, member));
+        if !current || member.lock().is_online() {
+            return None;
+        }
+        members.remove(&member.client_id);
+        drop(members);
+        discard(router, member)
+    }
+
+    /// Ends the sessions whose time is over and returns the wills that are due.
+    pub(crate) fn sweep(&self, router: &Router, now: Instant) -> Vec<Message> {
+        let members: Vec<_> = self.lock().values().cloned().collect();
+        let mut wills = Vec::new();
+        for member in members {
+            let mut session = member.lock();
+            let due = session.will.take_if(|will| will.at <= now);
+            wills.extend(due.map(|will| will.message));
+            let over = session.expires.is_some_and(|expires| expires <= now);
+            drop(session);
+            if over {
+                wills.extend(self.remove(router, &member));
+            }
+        }
+        wills
+    }
+}
+
+/// Cuts a session off from the tree and from its connection; returns a will that was still waiting.
+fn discard(router: &Router, member: &Arc<Member>) -> Option<Message> {
+    let mut session = member.lock();
+    session.epoch += 1;
+    session.expires = None;
+    if let Some(bell) = session.bell.take() {
+        bell.ring();
+    }
+    let will = session.will.take();
+    let targets: Vec<Target> = session.subscriptions.drain().filter_map(|text| Target::parse(&text)).collect();
+    drop(session);
+    router.tally.subscriptions.fetch_sub(targets.len() as u64, std::sync::atomic::Ordering::Relaxed);
+    router.unsubscribe(&targets, member);
+    will.map(|will| will.message)
+}
