@@ -1,4 +1,5 @@
 //! The hub over real sockets: independent clients, raw bytes, hostile clients.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 #[path = "hub/bench.rs"]
 mod bench;
