@@ -105,13 +105,16 @@ async fn publishing_waits_for_room_only() {
     let _place = bench.hub.attach(filters(&["t"]), shelf.clone());
     soon(bench.hub.publish(message("t", "1"))).await;
     let hub = bench.hub.clone();
-    let mut second = tokio::spawn(async move { hub.publish(message("t", "2").with_qos(Qos::AtLeastOnce)).await });
+    let mut second = tokio::spawn(async move {
+        let receipt = hub.publish(message("t", "2").with_qos(Qos::AtLeastOnce)).await;
+        (receipt.verdict(), receipt)
+    });
     soon(bench.hub.publish(message("other", "x"))).await;
     assert!(!second.is_finished());
     shelf.places.add_permits(1);
-    let receipt = soon(&mut second).await.unwrap();
+    let (verdict, receipt) = soon(&mut second).await.unwrap();
     assert_eq!(shelf.texts(), ["1", "2"]);
-    assert_eq!(receipt.verdict(), None);
+    assert_eq!(verdict, None);
     shelf.settle_all();
     assert_eq!(receipt.verdict(), Some(Verdict::Safe));
 }
