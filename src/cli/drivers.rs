@@ -86,8 +86,9 @@ pub(super) fn example(spec: &Spec) -> String {
     if spec.kind == Kind::Polled {
         text += "every = \"10s\"\n";
     }
-    if !spec.example.trim().is_empty() {
-        text += &format!("options = {{ {} }}\n", spec.example.trim());
+    let options: Vec<_> = spec.example.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if !options.is_empty() {
+        text += &format!("options = {{ {} }}\n", options.join(", "));
     }
     text
 }
