@@ -86,9 +86,10 @@ pub(super) fn example(spec: &Spec) -> String {
     if spec.kind == Kind::Polled {
         text += "every = \"10s\"\n";
     }
-    let options: Vec<_> = spec.example.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    if !options.is_empty() {
-        text += &format!("options = {{ {} }}\n", options.join(", "));
+    match spec.example.trim() {
+        "" => {}
+        one_line if !one_line.contains('\n') => text += &format!("options = {{ {one_line} }}\n"),
+        lines => text += &format!("[{table}.options]\n{lines}\n"),
     }
     text
 }

@@ -136,8 +136,13 @@ impl<'t> Value<'t> {
 pub fn suggest(typed: &str, names: &[&str]) -> String {
     match nearest(typed, names) {
         Some(near) => format!("did you mean {near:?}?"),
-        None => format!("write one of {}", quoted(names)),
+        None => one_of(names),
     }
+}
+
+fn one_of(names: &[&str]) -> String {
+    let one = if names.len() == 1 { "" } else { "one of " };
+    format!("write {one}{}", quoted(names))
 }
 
 fn quoted(names: &[&str]) -> String {
@@ -262,7 +267,7 @@ impl<'t> Fields<'t, '_> {
         let found = self.word(key, words)?;
         if found.is_none() {
             let built = words.iter().filter_map(|(word, meaning)| meaning.map(|_| *word));
-            let help = format!("write one of {}", quoted(&built.collect::<Vec<_>>()));
+            let help = one_of(&built.collect::<Vec<_>>());
             self.wrong(key, format!("this `{key}` is not yet supported"), Some(help));
         }
         found
