@@ -92,13 +92,17 @@ enable_security_suite() {
 }
 
 install_debian_rust() {
+  local package old=()
   have apt-get || die "please install Rust $min_rust or newer (https://rustup.rs), then run this again"
   apt_update
   if ! at_least "$min_rust" "$(candidate rustc-web)"; then enable_security_suite || true; fi
   at_least "$min_rust" "$(candidate rustc-web)" ||
     die "this system's packages have no Rust $min_rust; please install it from https://rustup.rs, then run this again"
-  packages rustc-web cargo-web ||
-    die "could not install rustc-web and cargo-web. If an older Rust package is in the way, remove it first"
+  # These cannot stay beside the newer ones, and it is not for a script to remove them.
+  for package in cargo rustc rustup; do ! installed "$package" || old+=("$package"); done
+  [ ${#old[@]} = 0 ] ||
+    die "Rust $min_rust is needed, which comes with rustc-web. Please make room: apt-get remove ${old[*]}; then run this again"
+  packages rustc-web cargo-web || die "could not install rustc-web and cargo-web"
 }
 
 # Puts a compiler that is new enough on PATH, and a C compiler and linker beside it.
