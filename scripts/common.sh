@@ -82,10 +82,12 @@ enable_security_suite() {
   keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   [ -e "$keyring" ] || keyring=${keyring%.gpg}.pgp
   for uri in "${mirror%/}-security" http://deb.debian.org/debian-security; do
-    say "adding the $codename-security suite from $uri (in $file)"
     printf '%s\n' 'Types: deb' "URIs: $uri" "Suites: $codename-security" 'Components: main' "Signed-By: $keyring" |
       as_root tee "$file" >/dev/null
-    if quietly apt -o APT::Update::Error-Mode=any update; then return 0; fi
+    if apt -o APT::Update::Error-Mode=any update >/dev/null 2>&1 </dev/null; then
+      say "added the $codename-security suite from $uri, for a newer compiler (in $file)"
+      return 0
+    fi
     as_root rm -f "$file"
   done
   return 1
