@@ -1,0 +1,8 @@
+//! The buses' promises: one wedged device or thread does not cost the others their cadence.
+
+#[path = "bus/simulated.rs"]
+mod simulated;
+#[path = "bus/support.rs"]
+mod support;
+#[path = "bus/thread.rs"]
+mod thread;
