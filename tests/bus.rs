@@ -1,4 +1,5 @@
 //! The buses' promises: one wedged device or thread does not cost the others their cadence.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "bus/simulated.rs"]
 mod simulated;
