@@ -5,6 +5,7 @@
 mod check;
 mod completions;
 mod drivers;
+mod init;
 mod man;
 
 use std::io::{self, Write};
@@ -24,6 +25,8 @@ pub struct Cli {
 enum Command {
     /// Check a configuration: every problem in one run
     Check(check::Args),
+    /// Write a first configuration for what this machine offers
+    Init(init::Args),
     /// List the drivers, or show all about one
     Drivers(drivers::Args),
     /// Print completions for a shell
@@ -70,6 +73,7 @@ impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
             Command::Check(args) => check::run(&args),
+            Command::Init(args) => init::run(&args),
             Command::Drivers(args) => drivers::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
