@@ -68,6 +68,12 @@ rust_fits() { # with this PATH, are there a cargo and a rustc that are new enoug
 
 candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9.]*\).*/\1/p'; }
 
+# Fails if this one source cannot be had; others that are broken do not matter.
+apt_update_only() {
+  apt -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 \
+    -o APT::Update::Error-Mode=any update
+}
+
 # Debian's new compilers for old releases (rustc-web) come through the security suite.
 # A machine that has that suite is left as it is.
 enable_security_suite() {
@@ -84,7 +90,7 @@ enable_security_suite() {
   for uri in "${mirror%/}-security" http://deb.debian.org/debian-security; do
     printf '%s\n' 'Types: deb' "URIs: $uri" "Suites: $codename-security" 'Components: main' "Signed-By: $keyring" |
       as_root tee "$file" >/dev/null
-    if apt -o APT::Update::Error-Mode=any update >/dev/null 2>&1 </dev/null; then
+    if apt_update_only "$file" >/dev/null 2>&1 </dev/null; then
       say "added the $codename-security suite from $uri, for a newer compiler (in $file)"
       return 0
     fi
