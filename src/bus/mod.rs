@@ -8,6 +8,7 @@ mod breaker;
 pub mod i2c;
 pub mod kernel;
 mod owner;
+pub mod serial;
 mod settings;
 pub mod simulated;
 mod tally;

@@ -46,6 +46,8 @@ pub enum Family {
     Kernel,
     /// `host`: this machine itself.
     Host,
+    /// `serial`: all serial ports.
+    Serial,
 }
 
 impl Family {
@@ -56,6 +58,7 @@ impl Family {
             "w1" => Some(Self::W1),
             "hwmon" | "iio" | "thermal" => Some(Self::Kernel),
             "host" => Some(Self::Host),
+            "serial" => Some(Self::Serial),
             _ => name.strip_prefix("i2c-").filter(|rest| !rest.is_empty()).map(|_| Self::I2c),
         }
     }
@@ -65,7 +68,7 @@ impl Family {
         match self {
             Self::I2c => &[Backend::Auto, Backend::Simulated],
             Self::Gpio => &[Backend::Auto, Backend::Simulated, Backend::Rppal, Backend::Cdev],
-            Self::W1 | Self::Kernel => &[Backend::Auto, Backend::Simulated],
+            Self::W1 | Self::Kernel | Self::Serial => &[Backend::Auto, Backend::Simulated],
             Self::Host => &[Backend::Auto],
         }
     }
@@ -76,7 +79,7 @@ impl Family {
         match self {
             Self::I2c | Self::Gpio => Duration::from_millis(200),
             Self::W1 => Duration::from_secs(3),
-            Self::Kernel | Self::Host => Duration::from_secs(2),
+            Self::Kernel | Self::Host | Self::Serial => Duration::from_secs(2),
         }
     }
 }
@@ -162,7 +165,7 @@ mod tests {
         let mut settings = Settings::default();
         assert!(!settings.is_simulated("i2c-1"));
         settings.simulate = true;
-        for name in ["i2c-1", "gpio", "w1", "hwmon", "iio", "thermal"] {
+        for name in ["i2c-1", "gpio", "w1", "hwmon", "iio", "thermal", "serial"] {
             assert!(settings.is_simulated(name), "{name}");
         }
         assert!(!settings.is_simulated("host") && !settings.is_simulated("/dev/ttyUSB0"));

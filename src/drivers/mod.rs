@@ -14,6 +14,7 @@ mod iio;
 mod kernel_input;
 mod lm75;
 mod options;
+mod serial_line;
 mod sht4x;
 mod thermal;
 
@@ -62,6 +63,8 @@ pub enum Simulate {
     Gpio,
     /// From files that a simulated kernel shows.
     Kernel,
+    /// From a simulated device on a serial port.
+    Serial,
 }
 
 /// What once went over the wire, and what it meant.
@@ -125,12 +128,12 @@ pub enum Claim {
 }
 
 impl Claim {
-    /// The bus that the claim is about, as `[bus.NAME]` calls it; nothing for serial ports.
+    /// The bus that the claim is about, as `[bus.NAME]` calls it.
     pub fn bus(&self) -> Option<&str> {
         match self {
             Claim::I2c { bus, .. } => Some(bus),
             Claim::Gpio { .. } => Some("gpio"),
-            Claim::Serial { .. } => None,
+            Claim::Serial { .. } => Some("serial"),
             Claim::Kernel { family, .. } => Some(family),
         }
     }
@@ -173,6 +176,7 @@ pub static DRIVERS: &[&Spec] = &[
     &bme280::BME280,
     &bme280::BMP280,
     &ds18b20::SPEC,
+    &serial_line::SPEC,
     &host::SPEC,
     &hwmon::SPEC,
     &iio::SPEC,

@@ -10,7 +10,7 @@ pub(super) fn read(table: Option<&Table<'_>>, problems: &mut Problems) -> Settin
     let mut settings = Settings::default();
     for (name, place, value) in table.map(Table::entries).unwrap_or_default() {
         let Some(family) = Family::of(name) else {
-            let help = "buses are called `i2c-N`, `gpio`, `w1`, `hwmon`, `iio`, `thermal` and `host`";
+            let help = "buses are called `i2c-N`, `gpio`, `w1`, `hwmon`, `iio`, `thermal`, `host` and `serial`";
             problems.error(place, format!("there is no bus `{name}`"), Some(help.into()));
             continue;
         };

@@ -33,7 +33,7 @@ pub struct Access<'a> {
     /// Readings of one line run one after the other, on one thread.
     pub line: &'a str,
     /// Tells the devices of one line apart.
-    pub device: u32,
+    pub device: &'a str,
 }
 
 impl Kernel {
@@ -55,6 +55,7 @@ impl Buses {
     /// The kernel's files for one device; `simulated` makes them when the family is simulated.
     pub fn kernel(&self, access: Access<'_>, simulated: impl FnOnce(World) -> Tree) -> Kernel {
         let Access { family, line, device } = access;
+        let device = number(device);
         if self.is_simulated(family) {
             let tree = simulated(World::new(self.settings.seed));
             return Kernel { files: Arc::new(tree), owner: None, device };
@@ -64,4 +65,9 @@ impl Buses {
         let owner = self.open().threads.entry(line.to_owned()).or_insert_with(make).clone();
         Kernel { files: Arc::new(Root(self.settings.kernel_root.clone())), owner: Some(owner), device }
     }
+}
+
+/// A number for each name (FNV-1a).
+fn number(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -77,15 +77,11 @@ fn configure(fields: &mut Fields<'_, '_>) -> Option<Configured> {
     }
     let options = Arc::new(Options { measures: measures.clone(), mount, interfaces });
     let open: Open = Box::new(move |buses| {
-        let access = Access { family: "host", line: "host", device: mount_id(&options.mount) };
+        // On another file system it is another device: one that hangs does not stop the others.
+        let access = Access { family: "host", line: "host", device: &options.mount };
         Ok(Box::new(Host { options: Arc::clone(&options), kernel: buses.kernel(access, |_| Tree::default()) }))
     });
     Some(Configured { open, measures, claims: Vec::new() })
-}
-
-/// Sensors on different file systems are different devices: one that hangs does not stop the others.
-fn mount_id(mount: &str) -> u32 {
-    crc32c::crc32c(mount.as_bytes())
 }
 
 /// All measures that these options allow.

@@ -89,7 +89,7 @@ pub(super) fn configure(class: &'static Class, fields: &mut Fields<'_, '_>) -> O
         let access = Access {
             family: class.family,
             line: &format!("{}-{}", class.family, wanted.name.as_deref().unwrap_or("all")),
-            device: 0,
+            device: "",
         };
         let kernel = buses.kernel(access, |world| simulate::tree(class, &wanted, &world));
         Ok(Box::new(KernelInput { class, wanted: Arc::clone(&wanted), kernel, sources: Vec::new() }))
