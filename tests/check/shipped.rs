@@ -28,6 +28,18 @@ fn every_shipped_configuration_is_good() {
     assert!(seen >= 2);
 }
 
+/// The pieces of configuration in the README are one whole, in the order in which it shows them.
+#[test]
+fn the_readme_shows_a_good_configuration() {
+    let (_, dir) = everything();
+    let here = dir.path().to_str().expect("UTF-8");
+    let readme = fs::read_to_string("README.md").expect("it is shipped");
+    let pieces = readme.split("```toml\n").skip(1).map(|piece| piece.split("```").next().unwrap_or_default());
+    let text: String = pieces.collect();
+    let plan = good(&text.replace("file = \"", &format!("file = \"{here}/")));
+    assert_eq!((plan.sensors.len(), plan.bridges.len()), (1, 1));
+}
+
 fn sample() -> String {
     fs::read_to_string("config/weir.toml").expect("it is shipped")
 }
