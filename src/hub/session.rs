@@ -39,13 +39,30 @@ pub(crate) enum Known {
     No,
 }
 
-/// Whether a QoS 2 PUBLISH is new.
+/// What a QoS 2 PUBLISH is.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    /// It is; route it.
+    /// New: route it.
     New,
-    /// It was routed before; the receipt is there when an earlier connection could not wait for it.
-    Again(Option<Receipt>),
+    /// Routed before; PUBREC will follow.
+    UnderWay,
+    /// An earlier connection has not handed it over yet.
+    Elsewhere,
+    /// Routed by an earlier connection, which did not send PUBREC.
+    Left(Receipt),
+    /// Routed and answered.
+    Answered,
+}
+
+/// How far a QoS 2 message of the client has come.
+#[derive(Debug)]
+enum Inbound {
+    /// The connection with this epoch will send PUBREC.
+    UnderWay(u64),
+    /// That connection has ended; the next one asks this receipt.
+    Left(Receipt),
+    /// PUBREC was sent.
+    Answered,
 }
 
 /// What the client left for the case that it dies, and when it is due.
@@ -64,9 +81,8 @@ pub(crate) struct Session {
     sent: usize,
     window: usize,
     last_id: u16,
-    /// QoS 2 packet ids of the client between PUBLISH and PUBREL; with the receipt that an earlier
-    /// connection left unanswered.
-    received: HashMap<u16, Option<Receipt>>,
+    /// QoS 2 packet ids of the client between PUBLISH and PUBREL.
+    received: HashMap<u16, Inbound>,
     /// Which connection owns the session; each new one has a higher number.
     pub(crate) epoch: u64,
     /// The owner's; nothing without a connection.
@@ -264,21 +280,30 @@ impl Session {
         }
     }
 
-    /// A QoS 2 PUBLISH of the client arrived.
+    /// A QoS 2 PUBLISH of the client arrived on the present connection.
     pub(crate) fn arrived(&mut self, id: u16) -> Arrival {
+        let mine = Inbound::UnderWay(self.epoch);
         match self.received.entry(id) {
             Entry::Vacant(place) => {
-                place.insert(None);
+                place.insert(mine);
                 Arrival::New
             }
-            Entry::Occupied(mut place) => Arrival::Again(place.get_mut().take()),
+            Entry::Occupied(mut place) => match place.get() {
+                Inbound::UnderWay(epoch) if *epoch == self.epoch => Arrival::UnderWay,
+                Inbound::UnderWay(_) => Arrival::Elsewhere,
+                Inbound::Answered => Arrival::Answered,
+                Inbound::Left(_) => match place.insert(mine) {
+                    Inbound::Left(receipt) => Arrival::Left(receipt),
+                    _ => Arrival::UnderWay,
+                },
+            },
         }
     }
 
-    /// The connection ends before it could answer the QoS 2 PUBLISH `id`.
-    pub(crate) fn unanswered(&mut self, id: u16, receipt: Receipt) {
+    /// PUBREC has been sent for the QoS 2 PUBLISH `id`; a connection that ends first leaves its receipt.
+    pub(crate) fn answered(&mut self, id: u16, left: Option<Receipt>) {
         if let Some(place) = self.received.get_mut(&id) {
-            *place = Some(receipt);
+            *place = left.map_or(Inbound::Answered, Inbound::Left);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::super::codec::Reason;
 use crate::model::{Qos, Receipt, Verdict};
 
 /// One PUBLISH whose acknowledgement waits.
@@ -11,9 +12,9 @@ use crate::model::{Qos, Receipt, Verdict};
 pub(super) struct Waiting {
     pub(super) qos: Qos,
     pub(super) id: u16,
-    /// Nobody was subscribed.
-    pub(super) unheard: bool,
-    /// Nothing: the message is safe.
+    /// The answer when the receipt says safe.
+    pub(super) reason: Reason,
+    /// Nothing: there is nothing to wait for.
     pub(super) receipt: Option<Receipt>,
 }
 
@@ -29,11 +30,6 @@ impl Acks {
 
     pub(super) fn push(&mut self, waiting: Waiting) {
         self.waiting.push_back(waiting);
-    }
-
-    /// Whether the QoS 2 PUBLISH `id` waits here.
-    pub(super) fn holds(&self, id: u16) -> bool {
-        self.waiting.iter().any(|it| it.id == id && it.qos == Qos::ExactlyOnce)
     }
 
     /// The next acknowledgement in order, with its verdict.

@@ -41,6 +41,11 @@ impl Input {
         debug_assert!(self.start <= self.end, "only what was received can be consumed");
     }
 
+    /// Throws away what was received.
+    pub(super) fn discard(&mut self) {
+        self.start = self.end;
+    }
+
     /// Callers consume whole packets and refuse those above their limit, so the buffer never grows past
     /// that limit and one reading more.
     fn make_room(&mut self) {

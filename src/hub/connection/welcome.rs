@@ -1,0 +1,124 @@
+//! From an accepted socket to a welcomed client: CONNECT, judged and answered.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::super::Shared;
+use super::super::bell::Bell;
+use super::super::codec::{self, Connack, Packet, Properties, Reason, Version};
+use super::super::sessions::{Attached, Wish};
+use super::Connection;
+use super::parting::farewell;
+use super::profile::{Profile, Refused, judge};
+use super::wire::{Moved, Wire};
+
+/// CONNECT has to arrive within this time.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Serves one connection until it ends.
+pub(in super::super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Shared>, stream: S, peer: SocketAddr) {
+    let mut wire = Wire::new(stream);
+    let stop = Arc::clone(&hub);
+    let welcomed = stop.stop.run_until_cancelled(timeout(HANDSHAKE, welcome(&hub, &mut wire, peer))).await;
+    let Some(Ok(Some((profile, attached, bell)))) = welcomed else {
+        if let Some(Err(_)) = welcomed {
+            hub.router.tally.closed("handshake_timeout");
+        }
+        return;
+    };
+    Connection::new(hub, wire, profile, attached, bell).live(peer).await;
+}
+
+/// Waits for CONNECT and answers it; nothing when there is no connection to go on with.
+async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
+    hub: &Arc<Shared>,
+    wire: &mut Wire<S>,
+    peer: SocketAddr,
+) -> Option<(Profile, Attached, Arc<Bell>)> {
+    let limits = &hub.settings.limits;
+    loop {
+        // Before CONNECT nothing larger than it can be meant well.
+        let decoded = codec::decode(wire.input().received(), Version::V5, limits.packet_size);
+        let (judged, version, size) = match decoded {
+            Ok(None) => match poll_fn(|context| wire.poll(context, true)).await {
+                Ok(Moved::Received | Moved::Sent) => continue,
+                Ok(Moved::End) | Err(_) => return None,
+            },
+            Ok(Some((Packet::Connect(connect), size))) => {
+                (judge(&connect, is_loopback(peer), &hub.settings), connect.version, size)
+            }
+            Ok(Some(_)) => {
+                hub.router.tally.closed("no_connect");
+                return None;
+            }
+            Err(error) => {
+                let version = version_of(wire.input().received());
+                refuse(hub, wire, version, Refused { reason: error.reason, why: error.why }, peer).await;
+                return None;
+            }
+        };
+        wire.input().consume(size);
+        let refused = match judged {
+            Ok(profile) => match attach(hub, &profile) {
+                Ok((attached, bell)) => return Some((profile, attached, bell)),
+                Err(reason) => Refused { reason, why: "as many sessions as there may be" },
+            },
+            Err(refused) => refused,
+        };
+        refuse(hub, wire, Some(version), refused, peer).await;
+        return None;
+    }
+}
+
+fn attach(hub: &Shared, profile: &Profile) -> Result<(Attached, Arc<Bell>), Reason> {
+    let bell = Arc::new(Bell::default());
+    let wish = Wish {
+        client_id: Arc::clone(&profile.client_id),
+        clean_start: profile.clean_start,
+        bell: Arc::clone(&bell),
+        window: profile.window,
+        expiry: profile.expiry,
+    };
+    let attached = hub.sessions.attach(&hub.router, &hub.settings.limits, wish)?;
+    Ok((attached, bell))
+}
+
+/// Which CONNACK the client behind a bad CONNECT understands; nothing when it did not even begin one.
+fn version_of(bytes: &[u8]) -> Option<Version> {
+    let at = bytes.windows(4).position(|four| four == b"MQTT");
+    match (bytes.first()? >> 4 == 1).then_some(at?).and_then(|at| bytes.get(at + 4))? {
+        0..=4 => Some(Version::V4),
+        _ => Some(Version::V5),
+    }
+}
+
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    hub: &Shared,
+    wire: &mut Wire<S>,
+    version: Option<Version>,
+    refused: Refused,
+    peer: SocketAddr,
+) {
+    hub.router.tally.closed(refused.reason.word());
+    tracing::debug!(%peer, reason = %refused.reason, "connection refused: {}", refused.why);
+    // A 3.x client whose CONNECT makes no sense gets no answer (3.1.1 section 4.8).
+    let speaks_v5 = version == Some(Version::V5);
+    let Some(version) = version.filter(|_| speaks_v5 || refused.reason.connack_v3() != 3 || refused.reason.0 > 0x82)
+    else {
+        return;
+    };
+    let properties = Properties { reason_string: Some(refused.why), ..Properties::default() };
+    let connack = Connack { session_present: false, reason: refused.reason, properties: Some(Box::new(properties)) };
+    Packet::Connack(connack).encode(version, wire.output());
+    farewell(wire).await;
+}
+
+/// 127.0.0.0/8, ::1 and ::ffff:127.0.0.0/104.
+fn is_loopback(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
+}
