@@ -9,3 +9,7 @@ mod inside;
 mod mosquitto;
 #[path = "hub/program.rs"]
 mod program;
+#[path = "hub/raw.rs"]
+mod raw;
+#[path = "hub/sessions.rs"]
+mod sessions;
