@@ -5,12 +5,14 @@
 //! so drivers, deadlines and breakers are the same code in all cases.
 
 mod breaker;
+pub mod gpio;
 pub mod i2c;
 pub mod kernel;
 mod owner;
 pub mod serial;
 mod settings;
 pub mod simulated;
+mod sys;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,7 @@ pub struct Buses {
 struct Open {
     i2c: BTreeMap<String, I2cBus>,
     threads: BTreeMap<String, Arc<Owner<()>>>,
+    gpio: Option<gpio::SimulatedGpio>,
 }
 
 /// One I2C bus.

@@ -174,6 +174,57 @@ async fn every_fault_returns_and_reopening_heals() {
     }
 }
 
+/// The example of `spec` on simulated GPIO, and its line.
+fn on_gpio(spec: &Spec) -> (Configured, Buses, String) {
+    let configured = configure(spec, spec.example).unwrap();
+    let Some(Claim::Gpio { line }) = configured.claims.first().cloned() else { panic!("{} has no line", spec.name) };
+    (configured, Buses::new(Settings { simulate: true, ..Settings::default() }), line)
+}
+
+fn gpio_drivers() -> impl Iterator<Item = &'static Spec> {
+    DRIVERS.iter().copied().filter(|spec| matches!(spec.simulate, Simulate::Gpio))
+}
+
+#[tokio::test(start_paused = true)]
+async fn gpio_inputs_speak_by_themselves_and_outputs_obey() {
+    for spec in gpio_drivers() {
+        let (configured, buses, line) = on_gpio(spec);
+        assert!(configured.is_simulated(&buses), "{}", spec.name);
+        let mut driver = (configured.open)(&buses).unwrap();
+        if spec.kind == Kind::Output {
+            assert!(driver.sample().await.is_err(), "{}", spec.name);
+            for on in [true, false, true] {
+                driver.set(on).await.unwrap();
+                assert_eq!(buses.simulated_gpio().unwrap().level(&line), Some(on), "{}", spec.name);
+            }
+            continue;
+        }
+        for _ in 0..20 {
+            let readings = driver.sample().await.unwrap();
+            let promised: Vec<_> = configured.measures.iter().map(|measure| &*measure.name).collect();
+            assert_eq!(names(&readings), promised, "{}", spec.name);
+            assert!(readings.iter().all(|r| (r.measure.min..=r.measure.max).contains(&r.value)), "{}", spec.name);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_goes_is_a_fault_and_reopening_heals() {
+    for spec in gpio_drivers() {
+        let (configured, buses, line) = on_gpio(spec);
+        let gpio = buses.simulated_gpio().unwrap();
+        let mut driver = (configured.open)(&buses).unwrap();
+        gpio.unplug(&line, true);
+        let outcome = if spec.kind == Kind::Output { driver.set(true).await } else { driver.sample().await.map(drop) };
+        assert_eq!(outcome.unwrap_err().word(), "not_present", "{}", spec.name);
+        assert_eq!((configured.open)(&buses).err().map(|fault| fault.word()), Some("not_present"), "{}", spec.name);
+        gpio.unplug(&line, false);
+        let mut driver = (configured.open)(&buses).unwrap();
+        let outcome = if spec.kind == Kind::Output { driver.set(true).await } else { driver.sample().await.map(drop) };
+        assert_eq!(outcome, Ok(()), "{}", spec.name);
+    }
+}
+
 /// A reopened driver gives readings again, once nothing hangs.
 async fn heals(spec: &Spec, configured: &Configured, buses: &Buses) {
     let mut driver: Box<dyn Driver> = (configured.open)(buses).unwrap();

@@ -8,6 +8,8 @@ mod bme280;
 #[cfg(test)]
 mod contract;
 mod ds18b20;
+mod gpio_in;
+mod gpio_out;
 mod host;
 mod hwmon;
 mod iio;
@@ -176,6 +178,8 @@ pub static DRIVERS: &[&Spec] = &[
     &bme280::BME280,
     &bme280::BMP280,
     &ds18b20::SPEC,
+    &gpio_in::SPEC,
+    &gpio_out::SPEC,
     &host::SPEC,
     &hwmon::SPEC,
     &iio::SPEC,
