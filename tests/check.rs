@@ -4,6 +4,10 @@
 //! compared byte for byte. `UPDATE_EXPECTED=1 cargo test --test check` writes them anew; read the difference
 //! before you commit it.
 
+#[path = "check/anything.rs"]
+mod anything;
+#[path = "check/secrets.rs"]
+mod secrets;
 #[path = "check/shipped.rs"]
 mod shipped;
 

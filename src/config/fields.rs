@@ -2,185 +2,13 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::sync::LazyLock;
 
 use serde::de::DeserializeOwned;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::nearest::nearest;
 use super::problems::{Place, Problems};
-
-/// One table of a configuration file, with the place of every key and value.
-#[derive(Debug, Clone)]
-pub struct Table<'t> {
-    place: Place,
-    /// What a table is called that is not there, but should be.
-    missing: Option<&'static str>,
-    inner: &'t DeTable<'t>,
-}
-
-/// One value of a configuration file, with its place.
-#[derive(Debug, Clone, Copy)]
-pub struct Value<'t> {
-    inner: &'t Spanned<DeValue<'t>>,
-}
-
-impl<'t> Table<'t> {
-    /// The top table.
-    pub fn new(document: &'t Spanned<DeTable<'t>>) -> Self {
-        Self { place: document.span().into(), missing: None, inner: document.get_ref() }
-    }
-
-    /// A table without entries, for one that is not there.
-    pub fn empty() -> Self {
-        static EMPTY: LazyLock<Spanned<DeTable<'static>>> = LazyLock::new(|| Spanned::new(0..0, DeTable::new()));
-        Table::new(&EMPTY)
-    }
-
-    /// A table without entries for `name`, which is not there; its problems are shown at `place`.
-    pub fn missing(name: &'static str, place: Place) -> Self {
-        Table { place, missing: Some(name), ..Table::empty() }
-    }
-
-    /// The place of the whole table.
-    pub fn place(&self) -> Place {
-        self.place.clone()
-    }
-
-    /// The entries in the order of the file: key, place of the key, value.
-    pub fn entries(&self) -> Vec<(&'t str, Place, Value<'t>)> {
-        let mut entries: Vec<_> = self.inner.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        entries.into_iter().map(|(key, inner)| (&**key.get_ref(), key.span().into(), Value { inner })).collect()
-    }
-
-    /// The value of `key`.
-    pub fn get(&self, key: &str) -> Option<Value<'t>> {
-        self.inner.get(key).map(|inner| Value { inner })
-    }
-
-    /// The place of the key itself.
-    pub fn key_place(&self, key: &str) -> Option<Place> {
-        self.inner.get_key_value(key).map(|(key, _)| key.span().into())
-    }
-
-    /// Starts reading; `problems` takes what is wrong.
-    pub fn fields<'p>(&self, problems: &'p mut Problems) -> Fields<'t, 'p> {
-        Fields { table: self.clone(), problems, known: Vec::new(), later: Vec::new() }
-    }
-}
-
-impl<'t> Value<'t> {
-    /// The place of the value.
-    pub fn place(&self) -> Place {
-        self.inner.span().into()
-    }
-
-    /// The value as a table, if it is one.
-    pub fn table(&self) -> Option<Table<'t>> {
-        let inner = self.inner.get_ref().as_table()?;
-        Some(Table { place: self.place(), missing: None, inner })
-    }
-
-    /// The value as text, if it is a string.
-    pub fn text(&self) -> Option<&'t str> {
-        self.inner.get_ref().as_str()
-    }
-
-    /// The elements, if it is an array.
-    pub fn elements(&self) -> Option<Vec<Value<'t>>> {
-        let array = self.inner.get_ref().as_array()?;
-        Some(array.iter().map(|inner| Value { inner }).collect())
-    }
-
-    /// The kind of value, as TOML calls it: `string`, `integer`, `table` ...
-    pub fn kind(&self) -> &'static str {
-        self.inner.get_ref().type_str()
-    }
-
-    /// The value as a `T`; what is wrong goes to `problems`, with the place inside a nested value.
-    pub fn read<T: DeserializeOwned>(&self, key: &str, problems: &mut Problems) -> Option<T> {
-        match T::deserialize(ValueDeserializer::from(self.inner.clone())) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let place = error.span().map_or_else(|| self.place(), Place::from);
-                problems.error(place, plain(key, error.message()), None);
-                None
-            }
-        }
-    }
-
-    /// The value as one of a few words.
-    pub fn word<T: Copy>(&self, key: &str, words: &[(&'static str, T)], problems: &mut Problems) -> Option<T> {
-        let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        let Some(text) = self.text() else {
-            self.expected(key, &format!("one of {}", quoted(&names)), problems);
-            return None;
-        };
-        let found = words.iter().find(|(word, _)| *word == text);
-        if found.is_none() {
-            problems.error(self.place(), format!("`{key}` cannot be {text:?}"), Some(suggest(text, &names)));
-        }
-        found.map(|(_, meaning)| *meaning)
-    }
-
-    /// Notes that the value is of the wrong kind.
-    pub fn expected(&self, key: &str, wanted: &str, problems: &mut Problems) {
-        let kind = self.kind();
-        problems.error(self.place(), format!("`{key}` must be {wanted}, not {} {kind}", article(kind)), None);
-    }
-}
-
-/// The nearest of `names`, or all of them.
-pub fn suggest(typed: &str, names: &[&str]) -> String {
-    match nearest(typed, names) {
-        Some(near) => format!("did you mean {near:?}?"),
-        None => one_of(names),
-    }
-}
-
-fn one_of(names: &[&str]) -> String {
-    let one = if names.len() == 1 { "" } else { "one of " };
-    format!("write {one}{}", quoted(names))
-}
-
-fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
-}
-
-/// Serde's words for a value that does not fit, as a sentence about `key`.
-fn plain(key: &str, message: &str) -> String {
-    let unfit = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
-    match unfit.and_then(|rest| rest.split_once(", expected ")) {
-        Some((got, wanted)) => {
-            let kind = got.split(' ').next().unwrap_or(got);
-            format!("`{key}` must be {}, not {} {got}", human(wanted), article(kind))
-        }
-        None => format!("`{key}`: {message}"),
-    }
-}
-
-fn article(noun: &str) -> &'static str {
-    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
-}
-
-/// What serde calls by Rust's names, in a reader's words.
-fn human(wanted: &str) -> String {
-    match wanted {
-        "u8" => "a whole number from 0 to 255".into(),
-        "u16" => "a whole number from 0 to 65535".into(),
-        "u32" | "u64" | "usize" => "a whole number, zero or more".into(),
-        "i8" | "i16" | "i32" | "i64" => "a whole number".into(),
-        "f32" | "f64" => "a number".into(),
-        "a boolean" => "true or false".into(),
-        "path string" => "a path in quotes".into(),
-        "a sequence" => "a list in [ ]".into(),
-        "a map" => "a table".into(),
-        wanted if wanted.starts_with("struct ") => "a table".into(),
-        wanted => wanted.into(),
-    }
-}
+use super::table::{Table, Value};
+use super::words::one_of;
 
 /// Reads one table key by key. Call [`Fields::finish`] at the end: it reports the keys nobody asked for.
 #[derive(Debug)]
@@ -192,7 +20,11 @@ pub struct Fields<'t, 'p> {
     later: Vec<&'static str>,
 }
 
-impl<'t> Fields<'t, '_> {
+impl<'t, 'p> Fields<'t, 'p> {
+    pub(super) fn new(table: Table<'t>, problems: &'p mut Problems) -> Self {
+        Self { table, problems, known: Vec::new(), later: Vec::new() }
+    }
+
     /// The raw value of `key`, which is known from now on.
     pub fn value(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.known.push(key);
@@ -357,6 +189,8 @@ impl<'t> Fields<'t, '_> {
 
 #[cfg(test)]
 mod tests {
+    use toml::de::DeTable;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! The configuration: text in, checked values out, every problem with its place.
 
-pub mod fields;
+mod fields;
 mod merge;
 mod nearest;
 mod problems;
@@ -8,9 +8,11 @@ mod render;
 mod report;
 mod secret;
 mod sources;
+mod table;
 pub mod units;
+mod words;
 
-pub use fields::{Fields, Table, Value, suggest};
+pub use fields::Fields;
 pub use merge::parse;
 pub use nearest::nearest;
 pub use problems::{Place, Problem, Problems, Severity};
@@ -18,3 +20,5 @@ pub use render::render;
 pub use report::Report;
 pub use secret::{secret, secret_path};
 pub use sources::{ReadError, Source, Sources, Spot};
+pub use table::{Table, Value};
+pub use words::suggest;

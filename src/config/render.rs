@@ -10,6 +10,9 @@ const TAB: &str = "    ";
 /// How many characters of a line are shown at most, around the place.
 const WIDEST: usize = 120;
 
+/// How many problems are shown at most; a file with more of them is something else than a configuration.
+const MOST: usize = 100;
+
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const BLUE: &str = "\x1b[1;34m";
@@ -28,9 +31,13 @@ struct Page<'p> {
 /// then one line that sums up. Nothing when there are no problems.
 pub fn render(problems: &Problems, sources: &Sources, colour: bool) -> String {
     let mut page = Page { sources, secrets: problems.secrets(), colour, out: String::new() };
-    for problem in problems.sorted() {
+    let sorted = problems.sorted();
+    for problem in sorted.iter().take(MOST) {
         page.problem(problem);
         page.out.push('\n');
+    }
+    if sorted.len() > MOST {
+        page.line(&[("", &format!("... and {} more", sorted.len() - MOST))]);
     }
     if let Some(summary) = summary(problems) {
         page.line(&[(BOLD, &summary)]);
@@ -178,6 +185,16 @@ mod tests {
         problems.conceal(Place::from(4..12));
         let text = render(&problems, &sources, false);
         assert!(text.contains("1 | p = ******** # \u{fffd}[2J") && !text.contains(['\x1b', '\x07']), "{text}");
+    }
+
+    #[test]
+    fn more_than_a_hundred_problems_are_counted_and_not_shown() {
+        let sources = Sources::from_text("x.toml", "a\n");
+        let mut problems = Problems::default();
+        (0..103).for_each(|_| problems.error(Place::from(0..1), "wrong", None));
+        let text = render(&problems, &sources, false);
+        assert_eq!(text.matches("error: wrong").count(), MOST);
+        assert!(text.ends_with("\n... and 3 more\n103 errors\n"), "{text}");
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::fields::Value;
 use super::problems::Problems;
+use super::table::Value;
 use super::units::Secret;
 
 /// Where credentials are when no service manager hands them over.

@@ -7,8 +7,9 @@ use crate::bus::{Family, Settings};
 use crate::config::{Place, Problems, Table};
 use crate::drivers::Claim;
 
-/// Checks all devices against each other, and against the buses.
+/// Checks all devices against each other, and against the buses, whose tables are in `bus_table`.
 pub(super) fn check(
+    bus_table: Option<&Table<'_>>,
     sensor_tables: &[Table<'_>],
     sensors: &[Option<SensorPlan>],
     output_tables: &[Table<'_>],
@@ -20,9 +21,15 @@ pub(super) fn check(
     let sensors = sensors.iter().map(|sensor| sensor.as_ref().map(|sensor| &sensor.configured.claims));
     let outputs = outputs.iter().map(|output| output.as_ref().map(|output| &output.configured.claims));
     let devices = sensor_tables.iter().zip(sensors).chain(output_tables.iter().zip(outputs));
-    let claims = devices.filter_map(|(table, claims)| Some((table, claims?)));
+    let claims: Vec<_> = devices.filter_map(|(table, claims)| Some((table, claims?))).collect();
+    let used: Vec<_> = claims.iter().flat_map(|(_, claims)| claims.iter().filter_map(Claim::bus)).collect();
+    // A device with wrong options may be the one that uses the bus.
+    if !problems.fatal() {
+        idle_buses(bus_table, &used, problems);
+    }
     let mut taken: HashMap<&Claim, Place> = HashMap::new();
-    for (table, claim) in claims.flat_map(|(table, claims)| claims.iter().map(move |claim| (table, claim))) {
+    for (table, claim) in claims.into_iter().flat_map(|(table, claims)| claims.iter().map(move |claim| (table, claim)))
+    {
         let place = place(table, claim);
         if let Some(first) = taken.get(claim) {
             problems.clash(place.clone(), format!("{} is used twice", said(claim)), (first.clone(), "first used here"));
@@ -49,6 +56,16 @@ pub(super) fn unique_names<'a, 't: 'a>(
             None => {
                 taken.insert(name, value.place());
             }
+        }
+    }
+}
+
+/// Warns of settings for a bus that no device is on: mostly a slip in the number.
+fn idle_buses(table: Option<&Table<'_>>, used: &[&str], problems: &mut Problems) {
+    for (name, place, _) in table.map(Table::entries).unwrap_or_default() {
+        // The host's files are nobody's alone, so that nobody claims them.
+        if Family::of(name) != Some(Family::Host) && !used.contains(&name) {
+            problems.warn(place, format!("no device is on the bus `{name}`"), None);
         }
     }
 }

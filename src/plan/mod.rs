@@ -179,7 +179,7 @@ impl Tables<'_> {
         let buses = bus::read(self.bus.as_ref(), problems);
         let sensors: Vec<_> = self.sensors.iter().map(|table| sensor::read(table, problems)).collect();
         let outputs: Vec<_> = self.outputs.iter().map(|table| output::read(table, problems)).collect();
-        claims::check(&self.sensors, &sensors, &self.outputs, &outputs, &buses, problems);
+        claims::check(self.bus.as_ref(), &self.sensors, &sensors, &self.outputs, &outputs, &buses, problems);
         let bridges: Vec<_> =
             self.bridges.iter().map(|table| bridge::read(table, gateway.as_ref(), problems)).collect();
         bridge::names(&self.bridges, problems);

@@ -44,7 +44,16 @@ fn sample() -> String {
     fs::read_to_string("config/weir.toml").expect("it is shipped")
 }
 
-/// The sample with every setting uncommented; secrets and certificates are in a directory of their own.
+/// The sample with every setting uncommented.
+pub(crate) fn uncommented() -> String {
+    let set = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => format!("{rest}\n"),
+        _ => format!("{line}\n"),
+    };
+    sample().lines().map(set).collect()
+}
+
+/// The same, with secrets and certificates in a directory of their own.
 fn everything() -> (String, TempDir) {
     let dir = tempfile::tempdir().expect("a place for scratch files");
     for name in ["cloud-password", "ca.pem", "client.pem", "client.key"] {
@@ -52,13 +61,8 @@ fn everything() -> (String, TempDir) {
         fs::write(&path, "secret").expect("a writable directory");
         fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("our own file");
     }
-    let set = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => format!("{rest}\n"),
-        _ => format!("{line}\n"),
-    };
     let here = dir.path().to_str().expect("UTF-8");
-    let text: String = sample().lines().map(set).collect();
-    let text = text.replace("credential = \"", &format!("file = \"{here}/")).replace("/etc/weir/tls", here);
+    let text = uncommented().replace("credential = \"", &format!("file = \"{here}/")).replace("/etc/weir/tls", here);
     (text, dir)
 }
 
