@@ -1,5 +1,32 @@
 //! The store: durable queues of opaque, versioned records.
+//!
+//! A queue has classes; each (queue, class) is a *chain* with its own sequence. Offered records wait
+//! in memory until they are worth a commit, or until the receiver has them: then they are never
+//! written. Commits go to segment files that are used again and again.
+//!
+//! Reading order: [`types`](ChainKey), `layout` (the bytes), `disk` (the trait, the real one, the
+//! simulated one), `engine` (the disk side), `pending` (the memory side), `pump` (when to commit),
+//! `handle` (the asynchronous face and its thread), `inspect` (for the command line).
+//!
+//! What is *not* here: topics, payloads, wall time, networks.
 
+pub mod disk;
+mod engine;
+mod handle;
+mod inspect;
+mod layout;
+mod pending;
+mod pump;
 mod settings;
+mod types;
 
+#[cfg(test)]
+mod proof;
+
+pub use handle::{Chain, Store};
+pub use inspect::{ChainInfo, Listing, Report, SegmentInfo, inspect, verify};
 pub use settings::{Settings, WhenFull};
+pub use types::{
+    Cause, ChainKey, ChainStatus, CloseError, Full, Gap, OpenError, ReadError, Record, Refused, Settle, Settled,
+    Status, StoreId, Totals,
+};

@@ -1,0 +1,236 @@
+//! Recovery: from names, the ledger and the last segments. It never fails on damage.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+use fastrand::Rng;
+
+use super::scan::{Scan, scan};
+use super::tail::Tail;
+use super::{Engine, FileOf, Segment};
+use crate::store::disk::{Disk, DiskFile, Flush};
+use crate::store::layout::header::{self, Found};
+use crate::store::layout::ledger::{self, Ledger, Slot};
+use crate::store::layout::name::{LEDGER, SegmentName};
+use crate::store::layout::{BLOCK, name};
+use crate::store::settings::Settings;
+use crate::store::types::{ChainKey, OpenError, StoreId, Totals};
+
+/// What the last filled segment of a chain gave.
+struct Last {
+    scan: Scan,
+    file: Box<dyn DiskFile>,
+    epoch: u32,
+}
+
+impl Engine {
+    /// Locks the disk and recovers. Ids and epochs follow from `seed`.
+    ///
+    /// # Errors
+    /// Locked, written by a newer weir, or a directory that cannot be listed. Not on damage.
+    pub(crate) fn open(disk: Box<dyn Disk>, settings: Settings, seed: u64) -> Result<Self, OpenError> {
+        disk.lock().map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::Locked,
+            _ => OpenError::Io(error),
+        })?;
+        let names = disk.list()?;
+        let found = read_ledger(&*disk, &names)?;
+        let mut engine = Self {
+            disk,
+            settings,
+            rng: Rng::with_seed(seed),
+            id: StoreId::default(),
+            start: 0,
+            ledger: None,
+            generation: 0,
+            ready: false,
+            next_number: 1,
+            chains: Vec::new(),
+            spares: VecDeque::new(),
+            condemned: Vec::new(),
+            totals: Totals::default(),
+            failing: false,
+        };
+        engine.take_ledger(found);
+        engine.take_segments(&names)?;
+        engine.settle_recovery();
+        Ok(engine)
+    }
+
+    fn take_ledger(&mut self, (ledger, damaged): (Option<Ledger>, u64)) {
+        self.totals.damage += damaged;
+        let Some(ledger) = ledger else {
+            // Start numbers may have been used that no frame tells of: only a new id keeps dedupe keys unique.
+            self.id = StoreId(std::array::from_fn(|_| self.rng.u8(..)));
+            return;
+        };
+        (self.id, self.start, self.generation) = (ledger.id, ledger.start, ledger.generation);
+        for entry in ledger.chains {
+            if let Some(index) = self.chain(&entry.key) {
+                let chain = &mut self.chains[index];
+                (chain.ack, chain.entry) = (entry.ack, entry);
+            }
+        }
+    }
+
+    /// Sorts the files by chain and age, and looks into the last ones.
+    fn take_segments(&mut self, names: &[String]) -> Result<(), OpenError> {
+        let mut by_chain: BTreeMap<ChainKey, Vec<SegmentName>> = BTreeMap::new();
+        for name in names.iter().filter_map(|text| SegmentName::parse(text)) {
+            self.next_number = self.next_number.max(name.number + 1);
+            by_chain.entry(name.key.clone()).or_default().push(name);
+        }
+        let mut acks = Vec::new();
+        for (key, mut names) in by_chain {
+            names.sort_by_key(|name| name.number);
+            // More chains than a ledger holds cannot have been made; such files are left alone.
+            if let Some(index) = self.chain(&key) {
+                self.take_chain(index, names, &mut acks)?;
+            }
+        }
+        for (mark, ack) in acks {
+            if let Some(chain) = self.chains.iter_mut().find(|chain| chain.mark == mark) {
+                chain.ack = chain.ack.max(ack);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_chain(
+        &mut self,
+        index: usize,
+        mut names: Vec<SegmentName>,
+        acks: &mut Vec<(u64, u64)>,
+    ) -> Result<(), OpenError> {
+        let mut last = None;
+        while let Some(name) = names.last() {
+            last = self.look(name)?;
+            if last.is_some() {
+                break;
+            }
+            names.pop();
+        }
+        for (position, name) in names.iter().enumerate() {
+            let size = self.disk.open(&name.text()).and_then(|file| file.size()).unwrap_or(0);
+            // What follows begins behind everything in it.
+            let end = names.get(position + 1).map_or(name.first, |next| next.first).saturating_sub(1);
+            self.chains[index].segments.push_back(Segment { name: name.clone(), size, last: end, filled: true });
+        }
+        if let Some(last) = last {
+            self.take_last(index, last, acks);
+        }
+        Ok(())
+    }
+
+    /// Scans a segment; `None` when it holds no frame, and then it is a spare.
+    fn look(&mut self, name: &SegmentName) -> Result<Option<Last>, OpenError> {
+        let Ok(file) = self.disk.open(&name.text()) else { return Ok(None) };
+        let size = file.size().unwrap_or(0);
+        let mut block = vec![0; BLOCK];
+        // A file too short for a header is as empty as one with a blank header.
+        let damaged = file.read_at(&mut block, 0).is_err();
+        match header::judge(&block, name) {
+            Found::Newer { version, writer } => return Err(OpenError::Newer { version, writer }),
+            Found::Header(header) => {
+                let scan = scan(&*file, header.epoch).unwrap_or_default();
+                if scan.frames > 0 {
+                    return Ok(Some(Last { scan, file, epoch: header.epoch }));
+                }
+                self.totals.damage += scan.broken;
+            }
+            Found::Spare => self.totals.damage += u64::from(damaged),
+            Found::Damaged => self.totals.damage += 1,
+        }
+        self.spare(name.text(), size);
+        Ok(None)
+    }
+
+    /// Keeps an empty segment; one of another size than configured, or cut short, is removed.
+    fn spare(&mut self, name: String, size: u64) {
+        let file = FileOf { name, size };
+        if size == self.segment_size() {
+            self.spares.push_back(file);
+        } else {
+            self.condemned.push(file);
+        }
+    }
+
+    /// Makes the last filled segment the tail again.
+    fn take_last(&mut self, index: usize, last: Last, acks: &mut Vec<(u64, u64)>) {
+        self.totals.damage += last.scan.broken;
+        self.start = self.start.max(last.scan.start);
+        acks.extend(&last.scan.acks);
+        let chain = &mut self.chains[index];
+        chain.ack = chain.ack.max(last.scan.ack);
+        chain.written = last.scan.written;
+        // A killed run may have left frames in the page cache that were never flushed.
+        let synced = last.file.sync_data(Flush::Recovered);
+        let Some(segment) = chain.segments.back_mut() else { return };
+        segment.last = segment.last.max(chain.written);
+        let size = segment.size;
+        if synced.is_ok() {
+            chain.tail = Some(Tail::found(last.file, last.epoch, size, last.scan));
+        }
+        let counted = self.flushed(synced);
+        self.failing |= counted.is_err();
+    }
+
+    /// Frees what is delivered or told, begins the new run, tells what is missing.
+    fn settle_recovery(&mut self) {
+        // Names may be in the page cache only, just like frames.
+        let synced = self.disk.sync_dir(Flush::Recovered);
+        let named = self.flushed(synced).is_ok();
+        self.start += 1;
+        for chain in &mut self.chains {
+            chain.durable = chain.ack;
+            chain.handed = chain.ack;
+        }
+        // Errors are counted; the owner tries again before the first append.
+        if named && self.get_ready().is_ok() {
+            self.free_told();
+            self.free_acked();
+            for index in 0..self.chains.len() {
+                let last = self.chains[index].segments.len().saturating_sub(1);
+                self.check_tail(index, last);
+            }
+        }
+        self.trim();
+    }
+
+    /// A segment that was told as lost and not used again before the run ended stays lost.
+    fn free_told(&mut self) {
+        for index in 0..self.chains.len() {
+            let chain = &self.chains[index];
+            let told = |segment: &Segment| {
+                let first = segment.name.first.max(chain.ack + 1);
+                first <= segment.last && chain.entry.told(first, segment.last)
+            };
+            let positions: Vec<usize> = (0..chain.segments.len()).filter(|&at| told(&chain.segments[at])).collect();
+            positions.into_iter().rev().for_each(|position| self.give_up(index, position));
+        }
+    }
+}
+
+/// The better of the two copies, and how many are damaged though something is in them.
+fn read_ledger(disk: &dyn Disk, names: &[String]) -> Result<(Option<Ledger>, u64), OpenError> {
+    if !names.iter().any(|text| text == name::LEDGER) {
+        return Ok((None, 0));
+    }
+    let mut best: Option<Ledger> = None;
+    let mut damaged = 0;
+    for slot in 0..2_u64 {
+        let mut bytes = vec![0; ledger::SLOT];
+        if let Ok(file) = disk.open(LEDGER) {
+            damaged += u64::from(file.read_at(&mut bytes, slot * ledger::SLOT as u64).is_err());
+        }
+        match ledger::judge(&bytes) {
+            Slot::Newer { version, writer } => return Err(OpenError::Newer { version, writer }),
+            Slot::Good(found) if best.as_ref().is_none_or(|best| best.generation < found.generation) => {
+                best = Some(found)
+            }
+            Slot::Good(_) => {}
+            Slot::Bad => damaged += u64::from(bytes.iter().any(|&byte| byte != 0)),
+        }
+    }
+    Ok((best, damaged))
+}

@@ -1,0 +1,203 @@
+//! Reading records back, and noticing what is missing.
+
+use std::io;
+
+use super::scan::{Run, scan, walk};
+use super::{Engine, Loaded};
+use crate::store::disk::DiskFile;
+use crate::store::layout::BLOCK;
+use crate::store::layout::frame::{self, Frame};
+use crate::store::layout::header::{self, Found};
+use crate::store::types::{Cause, Record};
+
+/// What a read collects.
+struct Batch {
+    from: u64,
+    room: usize,
+    records: Vec<Record>,
+}
+
+impl Batch {
+    /// Takes the records of a frame that are wanted and fit; the first one always fits.
+    fn take(&mut self, frame: &Frame<'_>) {
+        for (sequence, bytes) in frame.records() {
+            if sequence < self.from || self.room == 0 {
+                continue;
+            }
+            if bytes.len() > self.room && !self.records.is_empty() {
+                self.room = 0;
+                continue;
+            }
+            self.room = self.room.saturating_sub(bytes.len().max(1));
+            self.from = sequence + 1;
+            self.records.push(Record { sequence, start: frame.head.start, bytes: bytes.into() });
+        }
+    }
+}
+
+impl Engine {
+    /// Unacknowledged records from the disk, in order, from sequence `from` on, of at most
+    /// `max_bytes` in all, but at least one if there is any. What is damaged is skipped and told.
+    ///
+    /// # Errors
+    /// When a segment cannot be opened though the disk may still have it.
+    pub(crate) fn read(&mut self, index: usize, from: u64, max_bytes: usize) -> io::Result<Vec<Record>> {
+        let from = from.max(self.chains[index].ack + 1);
+        let mut batch = Batch { from, room: max_bytes.max(1), records: Vec::new() };
+        let mut position = 0;
+        while position < self.chains[index].segments.len() && batch.room > 0 {
+            if self.chains[index].segments[position].last >= batch.from {
+                self.read_segment(index, position, &mut batch)?;
+            }
+            position += 1;
+        }
+        if let Some(last) = batch.records.last() {
+            let chain = &mut self.chains[index];
+            chain.handed = chain.handed.max(last.sequence);
+        }
+        Ok(batch.records)
+    }
+
+    fn read_segment(&mut self, index: usize, position: usize, batch: &mut Batch) -> io::Result<()> {
+        self.load(index, position)?;
+        // A second turn after a rescan: rot that came after the first scan.
+        for fresh in [false, true] {
+            let (file, epoch, runs) = self.parts(index, position);
+            let wanted = |run: &&Run| run.last >= batch.from;
+            let runs: Vec<Run> = runs.iter().filter(wanted).copied().collect();
+            let whole = runs.iter().all(|run| batch.room == 0 || read_run(file, epoch, run, batch));
+            if whole {
+                return Ok(());
+            }
+            if !fresh {
+                self.rescan(index, position)?;
+            }
+        }
+        // It was there a moment ago: what was read so far is delivered, the rest is tried again.
+        batch.room = 0;
+        if batch.records.is_empty() { Err(io::ErrorKind::InvalidData.into()) } else { Ok(()) }
+    }
+
+    fn is_tail(&self, index: usize, position: usize) -> bool {
+        position + 1 == self.chains[index].segments.len() && self.chains[index].tail.is_some()
+    }
+
+    fn parts(&self, index: usize, position: usize) -> (&dyn DiskFile, u32, &[Run]) {
+        let chain = &self.chains[index];
+        match (&chain.tail, &chain.loaded) {
+            (Some(tail), _) if self.is_tail(index, position) => (&*tail.file, tail.epoch, &tail.runs),
+            (_, Some(loaded)) => (&*loaded.file, loaded.epoch, &loaded.runs),
+            _ => unreachable!("a segment is loaded before it is read"),
+        }
+    }
+
+    /// Makes sure that the runs of a segment are known and linked to what came before.
+    fn load(&mut self, index: usize, position: usize) -> io::Result<()> {
+        if self.is_tail(index, position) {
+            self.check_tail(index, position);
+            return Ok(());
+        }
+        let number = self.chains[index].segments[position].name.number;
+        if self.chains[index].loaded.as_ref().is_some_and(|loaded| loaded.number == number) {
+            return Ok(());
+        }
+        let name = self.chains[index].segments[position].name.clone();
+        let file = self.disk.open(&name.text())?;
+        let mut block = vec![0; BLOCK];
+        file.read_at(&mut block, 0)?;
+        let (epoch, runs) = match header::judge(&block, &name) {
+            Found::Header(header) => (header.epoch, scan(&*file, header.epoch)?.runs),
+            // Nothing of it can be read; the next segment's links tell what that was.
+            _ => {
+                self.totals.damage += 1;
+                (0, Vec::new())
+            }
+        };
+        self.chains[index].loaded = Some(Loaded { number, file, epoch, runs: runs.clone() });
+        self.check_links(index, position, &runs, None);
+        Ok(())
+    }
+
+    /// Scans a segment again and tells what has gone missing in it.
+    fn rescan(&mut self, index: usize, position: usize) -> io::Result<()> {
+        self.totals.damage += 1;
+        let (file, epoch, _) = self.parts(index, position);
+        let runs = scan(file, epoch)?.runs;
+        let tail = self.is_tail(index, position);
+        let chain = &mut self.chains[index];
+        let upto = chain.segments[position].last;
+        match (&mut chain.tail, &mut chain.loaded) {
+            (Some(found), _) if tail => found.runs.clone_from(&runs),
+            (_, Some(loaded)) => loaded.runs.clone_from(&runs),
+            _ => {}
+        }
+        self.check_links(index, position, &runs, Some(upto));
+        Ok(())
+    }
+
+    /// Checks a tail: all of it when recovery brought it, else its link to the segment before.
+    pub(super) fn check_tail(&mut self, index: usize, position: usize) {
+        let Some(tail) = self.chains[index].tail.as_mut() else { return };
+        let count = if tail.linked { 1 } else { usize::MAX };
+        let runs: Vec<Run> = tail.runs.iter().take(count).copied().collect();
+        tail.linked = true;
+        self.check_links(index, position, &runs, None);
+    }
+
+    /// Tells every break in the chain of frames. The link to the segment before counts if that one
+    /// was sealed and checked: then nothing was added to it since.
+    fn check_links(&mut self, index: usize, position: usize, runs: &[Run], upto: Option<u64>) {
+        let chain = &self.chains[index];
+        let number = chain.segments[position].name.number;
+        let before = position.checked_sub(1).map(|before| chain.segments[before].name.number);
+        let known = match (before, chain.checked) {
+            (None, _) => Some(chain.ack),
+            (Some(before), Some((checked, last))) if checked == before => Some(last),
+            _ => None,
+        };
+        let mut seen = known.or(runs.first().map(|run| run.after)).unwrap_or(0);
+        for run in runs {
+            self.missing(index, seen + 1, run.after);
+            seen = seen.max(run.last);
+        }
+        if let Some(upto) = upto {
+            self.missing(index, seen + 1, upto);
+        }
+        if !self.is_tail(index, position) && (known.is_some() || !runs.is_empty()) {
+            self.chains[index].checked = Some((number, seen));
+        }
+    }
+
+    fn missing(&mut self, index: usize, first: u64, last: u64) {
+        if first <= last && self.tell(index, first, last, Cause::Damage).is_err() {
+            self.failing = true;
+        }
+    }
+}
+
+/// Reads one run into the batch. Says whether everything in it was as expected.
+fn read_run(file: &dyn DiskFile, epoch: u32, run: &Run, batch: &mut Batch) -> bool {
+    let mut bytes = vec![0; run.blocks as usize * BLOCK];
+    let read = file.read_at(&mut bytes, u64::from(run.block) * BLOCK as u64);
+    if read.is_err() {
+        return false;
+    }
+    let mut reached = run.after;
+    let mut visit = |frame: &Frame<'_>| {
+        if frame.head.count > 0 && (run.first..=run.last).contains(&frame.head.first) {
+            // Behind damage nothing more is taken in this turn: the rescan may still find it elsewhere.
+            if frame.head.after == reached {
+                reached = frame.head.last();
+                batch.take(frame);
+            }
+        }
+    };
+    if run.blocks > 1 {
+        if let Ok(frame) = frame::decode(&bytes, epoch) {
+            visit(&frame);
+        }
+    } else {
+        walk(&bytes, epoch, visit);
+    }
+    reached == run.last
+}

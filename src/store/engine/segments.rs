@@ -1,0 +1,216 @@
+//! Getting segments and giving them back: reuse first, then grow, then drop at the quota.
+
+use std::io;
+
+use super::tail::Tail;
+use super::{Engine, FileOf, NoCommit, SPARES, Segment};
+use crate::store::disk::{DiskFile, Flush};
+use crate::store::layout::BLOCK;
+use crate::store::layout::header::{self, Found, Header};
+use crate::store::layout::name::SegmentName;
+use crate::store::settings::WhenFull;
+use crate::store::types::Cause;
+
+impl Engine {
+    /// Gives a chain an empty segment to write to; the one before it counts as sealed.
+    pub(super) fn acquire(&mut self, index: usize, first: u64) -> Result<(), NoCommit> {
+        self.chains[index].tail = None;
+        loop {
+            self.trim();
+            if let Some(spare) = self.spares.pop_front() {
+                return self.recycle(index, first, spare);
+            }
+            if self.may_grow() {
+                match self.grow(index, first) {
+                    Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                    result => return result.map_err(|_| NoCommit::Disk),
+                }
+            }
+            self.make_way(index)?;
+        }
+    }
+
+    fn name_next(&mut self, index: usize, first: u64) -> SegmentName {
+        let number = self.next_number;
+        self.next_number += 1;
+        SegmentName { key: self.chains[index].key.clone(), number, first }
+    }
+
+    /// Uses a spare again: rename, directory, then a header with a new epoch; each flushed.
+    fn recycle(&mut self, index: usize, first: u64, spare: FileOf) -> Result<(), NoCommit> {
+        let name = self.name_next(index, first);
+        let result = self.disk.rename(&spare.name, &name.text());
+        let mut file = spare;
+        if self.noted(result).is_ok() {
+            file.name = name.text();
+            let synced = self.disk.sync_dir(Flush::Renamed);
+            let opened = self.flushed(synced).and_then(|()| {
+                let opened = self.disk.open(&file.name);
+                self.noted(opened)
+            });
+            if let Ok(opened) = opened
+                && self.begin(index, &name, opened, file.size).is_ok()
+            {
+                self.totals.recycled += 1;
+                return Ok(());
+            }
+        }
+        self.condemned.push(file);
+        Err(NoCommit::Disk)
+    }
+
+    /// Makes a new file; its space is reserved before anything is in it.
+    fn grow(&mut self, index: usize, first: u64) -> io::Result<()> {
+        let (name, size) = (self.name_next(index, first), self.segment_size());
+        let created = self.disk.create(&name.text());
+        let file = self.noted(created)?;
+        let begun = file.allocate(size).and_then(|()| self.begin(index, &name, file, size)).and_then(|()| {
+            let synced = self.disk.sync_dir(Flush::Created);
+            self.flushed(synced)
+        });
+        if begun.is_err() {
+            self.chains[index].tail = None;
+            self.chains[index].segments.retain(|segment| segment.name != name);
+            self.condemned.push(FileOf { name: name.text(), size });
+            self.trim();
+        }
+        begun
+    }
+
+    /// Writes the header and makes the file the chain's tail.
+    fn begin(&mut self, index: usize, name: &SegmentName, file: Box<dyn DiskFile>, size: u64) -> io::Result<()> {
+        let epoch = self.rng.u32(1..);
+        let header = Header { name: name.clone(), after: self.chains[index].written, epoch, footer: 0 }.encode();
+        let written = file.write_at(&header, 0);
+        self.noted(written)?;
+        self.totals.bytes_written += header.len() as u64;
+        let synced = file.sync_data(Flush::Header);
+        self.flushed(synced)?;
+        let chain = &mut self.chains[index];
+        let segment = Segment { name: name.clone(), size, last: name.first.saturating_sub(1), filled: false };
+        chain.segments.push_back(segment);
+        chain.tail = Some(Tail::new(file, epoch, size));
+        Ok(())
+    }
+
+    /// Whether one more segment keeps to the quota and leaves a twentieth of the file system free.
+    fn may_grow(&self) -> bool {
+        let size = self.segment_size();
+        let reserve = |space: crate::store::disk::Space| space.free.saturating_sub(size) >= space.total / 20;
+        self.used() + size <= self.settings.max_size && self.disk.space().map_or(true, reserve)
+    }
+
+    /// Removes condemned files, spares beyond what is kept, and spares above the quota.
+    pub(super) fn trim(&mut self) {
+        let condemned = std::mem::take(&mut self.condemned);
+        for file in condemned {
+            self.remove(file);
+        }
+        while self.spares.len() > SPARES || (self.used() > self.settings.max_size && !self.spares.is_empty()) {
+            let Some(spare) = self.spares.pop_front() else { return };
+            self.remove(spare);
+        }
+    }
+
+    /// Without a directory flush: what comes back after a power cut is still acknowledged or told.
+    fn remove(&mut self, file: FileOf) {
+        match self.disk.remove(&file.name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => self.condemned.push(file),
+            _ => {}
+        }
+    }
+
+    /// Turns segments whose records are all delivered into spares. Returns how many.
+    pub(crate) fn free_acked(&mut self) -> usize {
+        let mut freed = 0;
+        for chain in &mut self.chains {
+            // A new segment's first frame repeats all acknowledgements; until then the old ones keep them.
+            let safe = |segments: &std::collections::VecDeque<Segment>| segments.back().is_some_and(|last| last.filled);
+            while chain.segments.len() > 1 && safe(&chain.segments) && chain.segments[0].last <= chain.durable {
+                let name = chain.file_name(0);
+                if let Some(segment) = chain.segments.pop_front() {
+                    self.spares.push_back(FileOf { name, size: segment.size });
+                    freed += 1;
+                }
+            }
+        }
+        if freed > 0 {
+            self.trim();
+        }
+        freed
+    }
+
+    /// Makes a spare: out of a segment that is delivered already, else out of the oldest segment
+    /// of the least important class, told as a gap first.
+    fn make_way(&mut self, index: usize) -> Result<(), NoCommit> {
+        if let Some((spent, position)) = self.spent() {
+            // The ledger takes over every acknowledgement, those that only this segment carried too.
+            self.write_ledger().map_err(|_| NoCommit::Disk)?;
+            self.give_up(spent, position);
+            return Ok(());
+        }
+        if self.settings.when_full == WhenFull::Reject {
+            return Err(NoCommit::Quota);
+        }
+        let (victim, position) = self.victim(self.chains[index].key.class).ok_or(NoCommit::Quota)?;
+        let (first, last) = (self.begins(victim, position), self.chains[victim].segments[position].last);
+        self.tell(victim, first, last, Cause::Quota).map_err(|_| NoCommit::Disk)?;
+        self.give_up(victim, position);
+        self.totals.dropped += 1;
+        Ok(())
+    }
+
+    /// The sequence behind everything that was stored before a segment.
+    fn begins(&self, index: usize, position: usize) -> u64 {
+        let name = &self.chains[index].segments[position].name;
+        let mut block = vec![0; BLOCK];
+        let read = self.disk.open(&name.text()).and_then(|file| file.read_at(&mut block, 0));
+        match header::judge(&block, name) {
+            Found::Header(header) if read.is_ok() => header.after + 1,
+            _ => name.first,
+        }
+    }
+
+    /// A segment with nothing in it that is still to be delivered, of any chain.
+    fn spent(&self) -> Option<(usize, usize)> {
+        self.chains.iter().enumerate().find_map(|(index, chain)| {
+            let position = chain.segments.iter().position(|segment| segment.last <= chain.ack)?;
+            Some((index, position))
+        })
+    }
+
+    /// Takes a segment from its chain; when it is the one being written, that seals it.
+    pub(super) fn give_up(&mut self, index: usize, position: usize) {
+        let chain = &mut self.chains[index];
+        if position + 1 == chain.segments.len() {
+            chain.tail = None;
+        }
+        let name = chain.file_name(position);
+        if let Some(segment) = chain.segments.remove(position) {
+            if chain.loaded.as_ref().is_some_and(|loaded| loaded.number == segment.name.number) {
+                chain.loaded = None;
+            }
+            self.spares.push_back(FileOf { name, size: segment.size });
+        }
+    }
+
+    /// The segment that goes first: of the highest class number not below `class`, sealed before
+    /// open, the oldest; never one of which something is in flight.
+    fn victim(&self, class: u8) -> Option<(usize, usize)> {
+        let mut best = None;
+        for (index, chain) in self.chains.iter().enumerate().filter(|(_, chain)| chain.key.class >= class) {
+            for (position, segment) in chain.segments.iter().enumerate() {
+                let in_flight = segment.name.first <= chain.handed && segment.last > chain.ack;
+                if in_flight {
+                    continue;
+                }
+                let open = position + 1 == chain.segments.len() && chain.tail.is_some();
+                let rank = (std::cmp::Reverse(chain.key.class), open, segment.name.number);
+                if best.as_ref().is_none_or(|(other, _, _)| rank < *other) {
+                    best = Some((rank, index, position));
+                }
+            }
+        }
+        best.map(|(_, index, position)| (index, position))
+    }
+}

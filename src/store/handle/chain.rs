@@ -1,0 +1,118 @@
+//! A handle to one chain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::owner::Request;
+use super::{Shared, locked, now};
+use crate::store::pending::{Cell, Wake};
+use crate::store::types::{ChainKey, Full, Gap, ReadError, Record, Settle};
+
+/// A handle to one chain; cheap to clone.
+#[derive(Clone)]
+pub struct Chain {
+    cell: Arc<Cell>,
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Request>,
+}
+
+impl Chain {
+    pub(super) fn new(cell: Arc<Cell>, shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> Self {
+        Self { cell, shared, requests }
+    }
+
+    /// Which chain this is.
+    pub fn key(&self) -> &ChainKey {
+        &self.cell.key
+    }
+
+    /// Takes a record and gives it the next sequence; never blocks. `settled` is called exactly
+    /// once, when the record is on the disk, or delivered, or refused after all.
+    ///
+    /// # Errors
+    /// Gives record and callback back when there is no room, or never will be.
+    pub fn offer(&self, record: Vec<u8>, settled: Option<Settle>) -> Result<u64, Full> {
+        let (sequence, wake) = self.cell.offer(record, settled, now())?;
+        self.wake(wake);
+        Ok(sequence)
+    }
+
+    /// Resolves when a record that was refused may be offered again, or when the store is closed.
+    pub async fn room(&self) {
+        wait(&self.cell.room, || self.cell.with(|state| state.has_room())).await;
+    }
+
+    /// Unacknowledged records with a sequence of at least `from`, in order, of at most `max_bytes`
+    /// in all but one at least if there is any. Gaps are skipped: see [`Chain::gaps`].
+    ///
+    /// What is read and not acknowledged counts as in flight: its segment is not dropped at the quota.
+    ///
+    /// # Errors
+    /// Closed, or a disk that does not answer.
+    pub async fn read(&self, from: u64, max_bytes: usize) -> Result<Vec<Record>, ReadError> {
+        let start = self.shared.start;
+        if let Some(records) = self.cell.with(|state| state.read_newest(from, max_bytes, start)) {
+            return Ok(records);
+        }
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Read { cell: Arc::clone(&self.cell), from, max_bytes, reply };
+        self.requests.send(request).await.map_err(|_| ReadError::Closed)?;
+        answer.await.map_err(|_| ReadError::Closed)?
+    }
+
+    /// Resolves when there is a record with a higher sequence than `after`, or when the store is closed.
+    pub async fn more(&self, after: u64) {
+        wait(&self.cell.more, || self.cell.with(|state| state.next > after + 1 || state.is_closed())).await;
+    }
+
+    /// All records up to this sequence are delivered. Those that still wait in memory settle as
+    /// acknowledged and are never written.
+    pub fn ack(&self, upto: u64) {
+        let wake = self.cell.ack(upto);
+        self.wake(wake);
+    }
+
+    /// How long the receiver takes to answer, smoothed: a waiting connection gets a commit of its
+    /// own only after twice this time.
+    pub fn hint_round_trip(&self, round_trip: Duration) {
+        self.cell.with(|state| state.set_round_trip(round_trip));
+    }
+
+    /// The oldest sequence that is not delivered; the next one when all are.
+    pub fn first_unacked(&self) -> u64 {
+        self.cell.with(|state| state.ack + 1)
+    }
+
+    /// The sequence the next record gets.
+    pub fn next_sequence(&self) -> u64 {
+        self.cell.with(|state| state.next)
+    }
+
+    /// Sequences that will never come, oldest first; the last 16 gaps, older ones joined.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let index = locked(&self.shared.cells).iter().position(|cell| Arc::ptr_eq(cell, &self.cell));
+        let snapshot = locked(&self.shared.snapshot);
+        index.and_then(|index| snapshot.chains.get(index)).map(|(_, _, gaps)| gaps.clone()).unwrap_or_default()
+    }
+
+    fn wake(&self, wake: Wake) {
+        if wake == Wake::Now {
+            self.shared.wake.notify_one();
+        }
+    }
+}
+
+/// Waits for a condition whose change is notified.
+async fn wait(notify: &Notify, condition: impl Fn() -> bool) {
+    loop {
+        let mut notified = std::pin::pin!(notify.notified());
+        // Registered before the look, so that no change falls between.
+        notified.as_mut().enable();
+        if condition() {
+            return;
+        }
+        notified.await;
+    }
+}

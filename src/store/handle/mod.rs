@@ -1,0 +1,191 @@
+//! The asynchronous face of the store: cheap handles, and one thread that owns the disk.
+
+mod chain;
+mod owner;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::disk::Disk;
+use super::engine::Engine;
+use super::layout::ledger::CHAINS;
+use super::layout::name::mark;
+use super::pending::Cell;
+use super::settings::Settings;
+use super::types::{ChainKey, ChainStatus, CloseError, Gap, OpenError, Refused, Status, StoreId, Totals};
+pub use chain::Chain;
+use owner::{Request, run};
+
+/// Reads that may wait for the owner's thread.
+const REQUESTS: usize = 64;
+
+/// The store has no start number on the disk yet.
+const STARTING: u8 = 0;
+/// It takes records.
+const READY: u8 = 1;
+/// It is closed, or its thread is gone.
+const CLOSED: u8 = 2;
+
+/// What handles and owner share.
+struct Shared {
+    id: StoreId,
+    start: u32,
+    /// The longest record.
+    max_record: usize,
+    phase: AtomicU8,
+    /// In the order of the engine's chains.
+    cells: Mutex<Vec<Arc<Cell>>>,
+    wake: Notify,
+    snapshot: Mutex<Snapshot>,
+}
+
+/// The disk side as the owner last left it.
+#[derive(Debug, Clone, Default)]
+struct Snapshot {
+    used: u64,
+    quota: u64,
+    failing: bool,
+    totals: Totals,
+    /// Segments, lost sequences and gaps of each chain.
+    chains: Vec<(usize, u64, Vec<Gap>)>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The time that commits go by: the machine's monotonic clock, which no test pauses, as no test
+/// pauses the disk.
+fn now() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// A handle to an open store. When the last handle is gone the store closes by itself.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Request>,
+}
+
+impl Store {
+    /// Locks the disk, recovers what is on it, and starts the thread `weir-store`.
+    ///
+    /// It blocks for the time of recovery. Damage is no error: it is counted and told as gaps.
+    /// A disk that refuses to write is none either: records are refused until it does.
+    ///
+    /// # Errors
+    /// Locked, written by a newer weir, or a directory that cannot be listed.
+    pub fn open(disk: Box<dyn Disk>, settings: Settings) -> Result<Self, OpenError> {
+        let engine = Engine::open(disk, settings, fastrand::u64(..))?;
+        let max_record = engine.max_record();
+        let cell = |index: usize| {
+            let chain = &engine.chains[index];
+            Arc::new(Cell::new(chain.key.clone(), chain.next(), chain.written, chain.ack, max_record))
+        };
+        let shared = Arc::new(Shared {
+            id: engine.id(),
+            start: engine.start(),
+            max_record,
+            phase: AtomicU8::new(if engine.ready() { READY } else { STARTING }),
+            cells: Mutex::new((0..engine.chains.len()).map(cell).collect()),
+            wake: Notify::new(),
+            snapshot: Mutex::default(),
+        });
+        if !engine.ready() {
+            locked(&shared.cells).iter().for_each(|cell| {
+                cell.refuse(Refused::Disk);
+            });
+        }
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        let store = Self { shared: Arc::clone(&shared), requests };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        std::thread::Builder::new()
+            .name("weir-store".into())
+            .spawn(move || runtime.block_on(run(engine, shared, inbox)))?;
+        Ok(store)
+    }
+
+    /// Made once per directory.
+    pub fn id(&self) -> StoreId {
+        self.shared.id
+    }
+
+    /// The number of this run, on the disk before any record is taken.
+    pub fn start_number(&self) -> u32 {
+        self.shared.start
+    }
+
+    /// A handle to a chain, which begins to exist when it is new.
+    ///
+    /// A store has 100 chains at most; a handle beyond that refuses every record as closed.
+    pub fn chain(&self, key: ChainKey) -> Chain {
+        let cell = self.cell(key);
+        Chain::new(cell, Arc::clone(&self.shared), self.requests.clone())
+    }
+
+    fn cell(&self, key: ChainKey) -> Arc<Cell> {
+        let mut cells = locked(&self.shared.cells);
+        if let Some(cell) = cells.iter().find(|cell| cell.key == key) {
+            return Arc::clone(cell);
+        }
+        let clash = cells.iter().any(|cell| mark(&cell.key) == mark(&key));
+        let full = clash || cells.len() >= CHAINS;
+        let cell = Arc::new(Cell::new(key, 1, 0, 0, self.shared.max_record));
+        match self.shared.phase.load(Ordering::Acquire) {
+            READY if !full => {}
+            STARTING if !full => {
+                cell.refuse(Refused::Disk);
+            }
+            _ => {
+                cell.refuse(Refused::Closed);
+                return cell;
+            }
+        }
+        cells.push(Arc::clone(&cell));
+        cell
+    }
+
+    /// Commits what waits, stops the thread and lets go of the lock.
+    ///
+    /// # Errors
+    /// When not everything could be written, or the thread is gone.
+    pub async fn close(self) -> Result<(), CloseError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Close { reply }).await.map_err(|_| CloseError::Gone)?;
+        match answer.await.map_err(|_| CloseError::Gone)? {
+            0 => Ok(()),
+            lost => Err(CloseError::Lost(lost)),
+        }
+    }
+
+    /// What is going on, as of the last time the thread looked.
+    pub fn status(&self) -> Status {
+        let cells = locked(&self.shared.cells).clone();
+        let snapshot = locked(&self.shared.snapshot).clone();
+        let now = now();
+        let chain = |(index, cell): (usize, &Arc<Cell>)| {
+            let (segments, lost, gaps) = snapshot.chains.get(index).cloned().unwrap_or_default();
+            cell.with(|state| ChainStatus {
+                key: cell.key.clone(),
+                first_unacked: state.ack + 1,
+                next_sequence: state.next,
+                pending: state.len(),
+                pending_bytes: state.bytes,
+                oldest: state.oldest().map(|at| now.saturating_sub(at)),
+                segments,
+                refused: state.refused,
+                elided: state.elided,
+                lost,
+                gaps,
+            })
+        };
+        let mut chains: Vec<ChainStatus> = cells.iter().enumerate().map(chain).collect();
+        chains.sort_by(|a, b| a.key.cmp(&b.key));
+        let Snapshot { used, quota, failing, totals, .. } = snapshot;
+        Status { id: self.shared.id, start: self.shared.start, used, quota, failing, totals, chains }
+    }
+}

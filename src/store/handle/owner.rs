@@ -1,0 +1,118 @@
+//! The thread that owns the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{CLOSED, READY, Shared, Snapshot, locked, now};
+use crate::store::engine::Engine;
+use crate::store::pending::Cell;
+use crate::store::pump::Pump;
+use crate::store::types::{ReadError, Record, Refused};
+
+/// What handles ask of the owner.
+pub(super) enum Request {
+    /// Records that are not in memory.
+    Read { cell: Arc<Cell>, from: u64, max_bytes: usize, reply: oneshot::Sender<Result<Vec<Record>, ReadError>> },
+    /// To stop; the answer is the number of records that could not be written.
+    Close { reply: oneshot::Sender<usize> },
+}
+
+/// Says closed to everybody when the thread ends, however it ends.
+struct Goodbye(Arc<Shared>);
+
+impl Drop for Goodbye {
+    fn drop(&mut self) {
+        let cells = locked(&self.0.cells);
+        self.0.phase.store(CLOSED, Ordering::Release);
+        let cells = cells.clone();
+        cells.iter().for_each(|cell| {
+            cell.refuse(Refused::Closed);
+        });
+    }
+}
+
+/// Serves until somebody closes the store, or nobody has a handle to it.
+pub(super) async fn run(mut engine: Engine, shared: Arc<Shared>, mut inbox: mpsc::Receiver<Request>) {
+    let goodbye = Goodbye(Arc::clone(&shared));
+    let mut pump = Pump::new(now());
+    let closing = loop {
+        let cells = adopt(&mut engine, &shared);
+        let next = pump.turn(&mut engine, &cells, now());
+        publish(&engine, &shared);
+        let pause = next.map_or(Duration::MAX, |at| at.saturating_sub(now()));
+        tokio::select! {
+            request = inbox.recv() => match request {
+                Some(Request::Read { cell, from, max_bytes, reply }) => {
+                    let records = read(&mut engine, &shared, &cell, from, max_bytes);
+                    // Nobody waits any more: fine.
+                    reply.send(records).ok();
+                }
+                Some(Request::Close { reply }) => break Some(reply),
+                None => break None,
+            },
+            () = shared.wake.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    };
+    let cells = adopt(&mut engine, &shared);
+    let lost = pump.finish(&mut engine, &cells);
+    publish(&engine, &shared);
+    drop(goodbye);
+    // The lock goes with the engine, before anybody hears that the store is closed.
+    drop(engine);
+    if let Some(reply) = closing {
+        // Whoever asked may have gone meanwhile.
+        reply.send(lost).ok();
+    }
+}
+
+/// Gives chains that are new a place in the engine, in the same order.
+fn adopt(engine: &mut Engine, shared: &Shared) -> Vec<Arc<Cell>> {
+    let cells = locked(&shared.cells).clone();
+    for (index, cell) in cells.iter().enumerate().skip(engine.chains.len()) {
+        let found = engine.chain(&cell.key);
+        debug_assert_eq!(found, Some(index), "the handles keep the engine's order and limits");
+    }
+    if engine.ready() {
+        let ready = shared.phase.compare_exchange(0, READY, Ordering::AcqRel, Ordering::Acquire);
+        if ready.is_ok() {
+            // Chains that came in between were told to wait.
+            locked(&shared.cells).iter().for_each(|cell| cell.accept());
+        }
+    }
+    cells
+}
+
+fn read(
+    engine: &mut Engine,
+    shared: &Shared,
+    cell: &Arc<Cell>,
+    from: u64,
+    max_bytes: usize,
+) -> Result<Vec<Record>, ReadError> {
+    let cells = adopt(engine, shared);
+    let index = cells.iter().position(|other| Arc::ptr_eq(other, cell)).ok_or(ReadError::Closed)?;
+    let ack = cell.with(|state| state.ack);
+    engine.chains[index].ack = engine.chains[index].ack.max(ack);
+    let records = engine.read(index, from, max_bytes).map_err(|_| ReadError::Disk)?;
+    if !records.is_empty() {
+        return Ok(records);
+    }
+    Ok(cell.with(|state| state.read(from.max(state.first()), max_bytes, shared.start)))
+}
+
+fn publish(engine: &Engine, shared: &Shared) {
+    let chain =
+        |chain: &crate::store::engine::Chain| (chain.segments.len(), chain.entry.lost, chain.entry.gaps.clone());
+    let snapshot = Snapshot {
+        used: engine.used(),
+        quota: engine.quota(),
+        failing: engine.failing || !engine.ready(),
+        totals: engine.totals,
+        chains: engine.chains.iter().map(chain).collect(),
+    };
+    *locked(&shared.snapshot) = snapshot;
+}

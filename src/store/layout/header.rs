@@ -1,0 +1,169 @@
+//! The first 4 kB of a segment, rewritten at each use.
+//!
+//! It is there twice, in two sectors, so that one rotten sector does not cost a segment.
+
+use super::bytes::{Reader, put_name};
+use super::name::SegmentName;
+use super::{BLOCK, VERSION, WRITER};
+use crate::store::ChainKey;
+
+const MAGIC: [u8; 8] = *b"WEIRSEG\n";
+/// Where the second copy is.
+const SECOND: usize = BLOCK / 2;
+
+/// What a segment says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) name: SegmentName,
+    /// The last sequence the chain had on the disk before; what lies between needed no storing.
+    pub(crate) after: u64,
+    /// Random at each use: frames of an earlier use never pass.
+    pub(crate) epoch: u32,
+    /// Bytes at the end of the segment that hold no frames. Version 1 keeps none; a later one
+    /// can put a sealed segment's topic filter there.
+    pub(crate) footer: u32,
+}
+
+/// What the first 4 kB of a file turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A header that says what the name says.
+    Header(Header),
+    /// Never written, or written for an earlier use: an empty spare.
+    Spare,
+    /// Neither copy can be read.
+    Damaged,
+    /// Written by a newer weir.
+    Newer { version: u32, writer: String },
+}
+
+impl Header {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(160);
+        body.extend_from_slice(&self.epoch.to_le_bytes());
+        body.extend_from_slice(&self.footer.to_le_bytes());
+        body.extend_from_slice(&self.name.number.to_le_bytes());
+        body.extend_from_slice(&self.name.first.to_le_bytes());
+        body.extend_from_slice(&self.after.to_le_bytes());
+        body.push(self.name.key.class);
+        put_name(&mut body, &self.name.key.queue);
+        let copy = seal(&MAGIC, &body);
+        let mut block = vec![0; BLOCK];
+        for start in [0, SECOND] {
+            block[start..start + copy.len()].copy_from_slice(&copy);
+        }
+        block
+    }
+
+    fn read(body: &[u8]) -> Option<Self> {
+        let mut reader = Reader(body);
+        let (epoch, footer) = (reader.u32()?, reader.u32()?);
+        let (number, first) = (reader.u64()?, reader.u64()?);
+        let (after, class) = (reader.u64()?, reader.u8()?);
+        let key = ChainKey { queue: reader.name()?, class };
+        Some(Self { name: SegmentName { key, number, first }, after, epoch, footer })
+    }
+}
+
+/// Judges the first block of the file called `name`.
+pub(crate) fn judge(block: &[u8], name: &SegmentName) -> Found {
+    if block.iter().all(|&byte| byte == 0) {
+        return Found::Spare;
+    }
+    let mut worst = Found::Damaged;
+    for start in [0, SECOND] {
+        match open(&MAGIC, block.get(start..).unwrap_or_default()) {
+            Some(Opened::Newer { version, writer }) => return Found::Newer { version, writer },
+            Some(Opened::Body(body)) => match Header::read(body) {
+                Some(header) if header.name == *name => return Found::Header(header),
+                Some(_) => worst = Found::Spare,
+                None => {}
+            },
+            None => {}
+        }
+    }
+    worst
+}
+
+/// A sealed piece that was opened.
+pub(crate) enum Opened<'a> {
+    Body(&'a [u8]),
+    Newer { version: u32, writer: String },
+}
+
+/// Puts magic, format version, writer, length and checksum before `body`. This layout never
+/// changes, so that every weir can read which weir wrote a piece.
+pub(crate) fn seal(magic: &[u8; 8], body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(40 + body.len());
+    out.extend_from_slice(magic);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    let mut writer = [0; 16];
+    let len = WRITER.len().min(writer.len());
+    writer[..len].copy_from_slice(&WRITER.as_bytes()[..len]);
+    out.extend_from_slice(&writer);
+    out.extend_from_slice(&u32::try_from(body.len()).expect("headers are small").to_le_bytes());
+    let sum = crc32c::crc32c_append(crc32c::crc32c(&out), body);
+    out.extend_from_slice(&sum.to_le_bytes());
+    out.extend_from_slice(body);
+    out
+}
+
+/// Opens what [`seal`] closed; `None` when it is damaged or something else.
+pub(crate) fn open<'a>(magic: &[u8; 8], bytes: &'a [u8]) -> Option<Opened<'a>> {
+    let mut reader = Reader(bytes);
+    if reader.take(8)? != magic {
+        return None;
+    }
+    let version = reader.u32()?;
+    let writer = reader.take(16)?;
+    let len = usize::try_from(reader.u32()?).ok()?;
+    let sum = reader.u32()?;
+    let body = reader.take(len)?;
+    if crc32c::crc32c_append(crc32c::crc32c(&bytes[..32]), body) != sum {
+        return None;
+    }
+    if version > VERSION {
+        let writer = String::from_utf8_lossy(writer).trim_end_matches('\0').to_owned();
+        return Some(Opened::Newer { version, writer });
+    }
+    Some(Opened::Body(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Name;
+
+    fn header() -> Header {
+        let key = ChainKey { queue: Name::new("cloud").unwrap(), class: 2 };
+        Header { name: SegmentName { key, number: 7, first: 101 }, after: 98, epoch: 0xdead_beef, footer: 0 }
+    }
+
+    #[test]
+    fn one_rotten_copy_is_survived_and_two_are_seen() {
+        let good = header();
+        let mut block = good.encode();
+        assert_eq!(judge(&block, &good.name), Found::Header(good.clone()));
+        block[40] ^= 1;
+        assert_eq!(judge(&block, &good.name), Found::Header(good.clone()));
+        block[SECOND + 40] ^= 1;
+        assert_eq!(judge(&block, &good.name), Found::Damaged);
+    }
+
+    #[test]
+    fn name_and_header_that_disagree_are_an_empty_spare() {
+        let good = header();
+        let next = SegmentName { number: 8, ..good.name.clone() };
+        assert_eq!(judge(&good.encode(), &next), Found::Spare);
+        assert_eq!(judge(&[0; BLOCK], &good.name), Found::Spare);
+    }
+
+    #[test]
+    fn a_newer_format_is_named() {
+        let mut copy = seal(&MAGIC, b"anything");
+        copy[8..12].copy_from_slice(&(VERSION + 1).to_le_bytes());
+        let sum = crc32c::crc32c_append(crc32c::crc32c(&copy[..32]), b"anything");
+        copy[32..36].copy_from_slice(&sum.to_le_bytes());
+        assert_eq!(judge(&copy, &header().name), Found::Newer { version: VERSION + 1, writer: WRITER.to_owned() });
+    }
+}

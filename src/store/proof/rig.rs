@@ -1,0 +1,325 @@
+//! One story: a store on a simulated disk, and everything that can happen to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::book::{Book, promise};
+use crate::model::Name;
+use crate::store::disk::Flush;
+use crate::store::disk::sim::{Faults, SimDisk};
+use crate::store::engine::Engine;
+use crate::store::pending::{Cell, MOST};
+use crate::store::pump::Pump;
+use crate::store::settings::{Settings, WhenFull};
+use crate::store::types::{ChainKey, Gap, Refused, Settle};
+
+/// What kind of story it is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Setup {
+    /// Flushes that the disk leaves out.
+    pub(super) skipped: Vec<Flush>,
+    /// EIO and ENOSPC come by chance.
+    pub(super) fails: bool,
+    /// Bits flip at rest.
+    pub(super) rots: bool,
+}
+
+pub(super) struct Rig {
+    rng: Rng,
+    setup: Setup,
+    settings: Settings,
+    disk: SimDisk,
+    engine: Engine,
+    cells: Vec<Arc<Cell>>,
+    books: Vec<Book>,
+    pump: Pump,
+    now: Duration,
+    /// An error, or rot, may have cost something.
+    hurt: bool,
+}
+
+const OPS_SEGMENTS: [u64; 3] = [16 * 1024, 32 * 1024, 64 * 1024];
+
+fn settings(rng: &mut Rng) -> Settings {
+    let segment_size = *rng.choice(&OPS_SEGMENTS).expect("not empty");
+    let when_full = if rng.u8(0..4) == 0 { WhenFull::Reject } else { WhenFull::DropOldest };
+    Settings {
+        dir: std::path::PathBuf::new(),
+        max_size: 128 * 1024 + segment_size * rng.u64(4..10),
+        segment_size,
+        max_loss: Duration::from_secs(1),
+        when_full,
+        max_commits_per_s: 20,
+    }
+}
+
+impl Rig {
+    pub(super) fn new(seed: u64, setup: Setup) -> Result<Self, String> {
+        let mut rng = Rng::with_seed(seed);
+        let disk = SimDisk::new(rng.u64(..));
+        setup.skipped.iter().for_each(|&kind| disk.skip(kind));
+        let settings = settings(&mut rng);
+        let engine = Engine::open(Box::new(disk.clone()), settings.clone(), rng.u64(..)).map_err(|e| e.to_string())?;
+        let mut rig = Self {
+            rng,
+            setup,
+            settings,
+            disk,
+            engine,
+            cells: Vec::new(),
+            books: Vec::new(),
+            pump: Pump::new(Duration::ZERO),
+            now: Duration::ZERO,
+            hurt: false,
+        };
+        rig.chains();
+        Ok(rig)
+    }
+
+    /// Puts cells before the engine's chains, as a store's handles would.
+    fn chains(&mut self) {
+        for (queue, class) in [("cloud", 0), ("cloud", 2), ("hub", 3)] {
+            self.engine.chain(&ChainKey { queue: Name::new(queue).expect("a name"), class });
+        }
+        self.books.resize_with(3, Book::default);
+        let most = self.engine.max_record();
+        let cell = |chain: &crate::store::engine::Chain| {
+            Arc::new(Cell::new(chain.key.clone(), chain.next(), chain.written, chain.ack, most))
+        };
+        self.cells = self.engine.chains.iter().map(cell).collect();
+        if !self.engine.ready() {
+            self.cells.iter().for_each(|cell| {
+                cell.refuse(Refused::Disk);
+            });
+        }
+    }
+
+    /// The engine's chains may come in another order after a restart; books go by key.
+    fn book(&mut self, index: usize) -> &mut Book {
+        let key = &self.cells[index].key;
+        let place = if key.queue.as_str() == "hub" { 2 } else { usize::from(key.class / 2) };
+        &mut self.books[place]
+    }
+
+    pub(super) fn step(&mut self) -> Result<(), String> {
+        match self.rng.u8(0..100) {
+            0..=44 => self.offer()?,
+            45..=69 => self.turn(),
+            70..=79 => self.read()?,
+            80..=91 => self.deliver()?,
+            92..=94 => self.restart(true)?,
+            95 => self.restart(false)?,
+            96 => self.close()?,
+            _ => self.hurt(),
+        }
+        self.look()
+    }
+
+    pub(super) fn end(&mut self) -> Result<(), String> {
+        self.disk.set_faults(Faults::default());
+        self.disk.set_capacity(u64::MAX);
+        self.restart(true)?;
+        self.look()
+    }
+
+    fn offer(&mut self) -> Result<(), String> {
+        let index = self.rng.usize(0..self.cells.len());
+        for _ in 0..self.rng.usize(1..8) {
+            let long = self.rng.u8(0..12) == 0;
+            let len = if long { self.rng.usize(0..12_000) } else { self.rng.usize(0..400) };
+            let bytes: Vec<u8> = (0..len).map(|_| self.rng.u8(..)).collect();
+            let cell = Arc::clone(&self.cells[index]);
+            let key = (self.engine.id(), self.engine.start(), cell.with(|state| state.next));
+            let mail = Arc::clone(&self.book(index).mail);
+            let settle: Settle = Box::new(move |outcome| mail.lock().expect("no panic").push((key, outcome)));
+            match cell.offer(bytes.clone(), Some(settle), self.now) {
+                Ok((sequence, _)) => {
+                    promise!(sequence == key.2, "{sequence} instead of {}", key.2);
+                    self.book(index).offered(key, bytes)?;
+                }
+                Err(full) => promise!(full.record == bytes && full.settle.is_some(), "not given back"),
+            }
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) {
+        let steps = [5, 60, 300, 1100];
+        self.now += Duration::from_millis(*self.rng.choice(&steps).expect("not empty"));
+        self.turn_now();
+    }
+
+    fn turn_now(&mut self) {
+        // The owner comes back as soon as the commit limit allows.
+        for _ in 0..4 {
+            let next = self.pump.turn(&mut self.engine, &self.cells, self.now);
+            match next {
+                Some(at) if at <= self.now + Duration::from_millis(50) => self.now = self.now.max(at),
+                _ => break,
+            }
+        }
+    }
+
+    fn gaps(&self, index: usize) -> Vec<Gap> {
+        self.engine.chains[index].entry.gaps.clone()
+    }
+
+    /// Reads like a handle: memory when the disk cannot have it.
+    fn read_from(&mut self, index: usize, from: u64, max: usize) -> Result<u64, String> {
+        let start = self.engine.start();
+        let cell = Arc::clone(&self.cells[index]);
+        let ack = cell.with(|state| state.ack);
+        self.engine.chains[index].ack = self.engine.chains[index].ack.max(ack);
+        let newest = cell.with(|state| state.read_newest(from, max, start));
+        let records = match newest {
+            Some(records) => records,
+            None => match self.engine.read(index, from, max) {
+                Ok(records) if records.is_empty() => cell.with(|state| state.read(from.max(state.first()), max, start)),
+                Ok(records) => records,
+                Err(_) if self.setup.fails => return Ok(from),
+                Err(error) => return Err(format!("cannot read: {error}")),
+            },
+        };
+        let (id, gaps, rots) = (self.engine.id(), self.gaps(index), self.setup.rots);
+        // At the tail rot and a torn commit look alike: it is counted as damage then, and not told.
+        let last = records.is_empty() && !(rots && self.engine.totals.damage > 0);
+        let from = from.max(ack + 1);
+        self.book(index).read_mail()?;
+        if rots && self.engine.totals.damage > 0 {
+            let reached = records.last().map_or(from, |record| record.sequence + 1);
+            let written = self.engine.chains[index].written;
+            self.book(index).durable.retain(|sequence, _| *sequence <= written || *sequence < reached);
+        }
+        self.book(index).read(from, &records, id, &gaps, rots, last)?;
+        Ok(records.last().map_or(from, |record| record.sequence + 1))
+    }
+
+    fn read(&mut self) -> Result<(), String> {
+        let index = self.rng.usize(0..self.cells.len());
+        let from = self.cells[index].with(|state| state.ack + 1);
+        let max = self.rng.usize(1..20_000);
+        self.read_from(index, from, max).map(drop)
+    }
+
+    /// Reads some and acknowledges a part of it.
+    fn deliver(&mut self) -> Result<(), String> {
+        let index = self.rng.usize(0..self.cells.len());
+        let from = self.cells[index].with(|state| state.ack + 1);
+        let mut next = from;
+        for _ in 0..self.rng.usize(1..4) {
+            next = self.read_from(index, next, 30_000)?;
+        }
+        let upto = if self.rng.bool() { next - 1 } else { self.rng.u64(from - 1..next) };
+        let now = self.now;
+        self.book(index).acked(upto, now);
+        self.cells[index].ack(upto);
+        Ok(())
+    }
+
+    /// A power cut, or the death of the process alone; sometimes another one during recovery.
+    fn restart(&mut self, power: bool) -> Result<(), String> {
+        for index in 0..self.cells.len() {
+            self.book(index).read_mail()?;
+        }
+        let quiet = Faults::default();
+        self.disk.set_faults(quiet);
+        self.disk = if power { self.disk.crash(self.rng.u64(..)) } else { self.disk.kill() };
+        self.open()?;
+        if power && self.rng.u8(0..4) == 0 {
+            self.disk = self.disk.crash(self.rng.u64(..));
+            self.open()?;
+        }
+        self.read_all()
+    }
+
+    fn close(&mut self) -> Result<(), String> {
+        let lost = self.pump.finish(&mut self.engine, &self.cells);
+        let quota = self.settings.when_full == WhenFull::Reject;
+        promise!(
+            lost == 0 || self.setup.fails || quota || self.engine.failing || self.drops_nothing(),
+            "{lost} not written at close"
+        );
+        for index in 0..self.cells.len() {
+            self.book(index).read_mail()?;
+        }
+        self.disk.set_faults(Faults::default());
+        self.disk = self.disk.kill();
+        self.open()?;
+        self.read_all()
+    }
+
+    /// With everything in flight, or all space in more important chains, nothing may be dropped.
+    fn drops_nothing(&self) -> bool {
+        self.engine.used() + self.settings.segment_size > self.settings.max_size
+    }
+
+    fn open(&mut self) -> Result<(), String> {
+        let (disk, settings) = (Box::new(self.disk.clone()), self.settings.clone());
+        self.engine = Engine::open(disk, settings, self.rng.u64(..)).map_err(|error| error.to_string())?;
+        self.chains();
+        // Five seconds of acknowledgements may be forgotten.
+        let window = (!self.hurt).then_some(Duration::from_secs(5));
+        let now = self.now;
+        for index in 0..self.cells.len() {
+            let ack = self.cells[index].with(|state| state.ack);
+            self.book(index).reopened(ack, now, window)?;
+        }
+        self.pump = Pump::new(self.now);
+        Ok(())
+    }
+
+    /// Everything that has to be there is there, in order.
+    fn read_all(&mut self) -> Result<(), String> {
+        for index in 0..self.cells.len() {
+            let mut from = self.cells[index].with(|state| state.ack + 1);
+            loop {
+                let next = self.read_from(index, from, 20_000)?;
+                if next == from {
+                    break;
+                }
+                from = next;
+            }
+            let ack = self.cells[index].with(|state| state.ack);
+            self.engine.chains[index].handed = ack;
+            self.book(index).handed = ack;
+        }
+        Ok(())
+    }
+
+    fn hurt(&mut self) {
+        if self.setup.fails {
+            self.hurt = true;
+            match self.rng.u8(0..4) {
+                0 => self.disk.set_faults(Faults { write: 10, sync: 5, read: 0 }),
+                1 => self.disk.set_capacity(self.rng.u64(200_000..600_000)),
+                2 => self.disk.set_capacity(u64::MAX),
+                _ => self.disk.set_faults(Faults::default()),
+            }
+        }
+        if self.setup.rots {
+            self.hurt = true;
+            self.disk.flip(self.rng.u64(..));
+        }
+    }
+
+    /// What holds at every moment.
+    fn look(&mut self) -> Result<(), String> {
+        let drops = self.settings.when_full == WhenFull::DropOldest;
+        let hurt = self.hurt;
+        for index in 0..self.cells.len() {
+            let gaps = self.gaps(index);
+            let flying = self.book(index).in_flight(&gaps);
+            promise!(flying.is_none(), "{flying:?} was dropped in flight");
+            self.book(index).read_mail()?;
+            self.book(index).gaps(&gaps, drops, hurt)?;
+            let bytes = self.cells[index].with(|state| state.bytes);
+            promise!(bytes <= MOST + 70_000, "{bytes} bytes wait in memory");
+        }
+        let used: u64 = self.disk.sizes().iter().map(|(_, size)| size).sum();
+        let quota = self.settings.max_size;
+        promise!(used <= quota || self.hurt, "{used} bytes of {quota}");
+        Ok(())
+    }
+}

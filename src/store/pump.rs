@@ -1,0 +1,164 @@
+//! The commit policy: when what waits in memory goes to the disk. It has no clock: time is passed in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::engine::{Engine, NoCommit};
+use super::pending::Cell;
+use super::types::Refused;
+
+/// Acknowledgements that ride in no frame are written this often at most.
+const ACK_PAUSE: Duration = Duration::from_secs(5);
+/// After a failure or a refusal the disk is tried again this often.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Moves records from memory to the disk.
+pub(crate) struct Pump {
+    /// Limits the commits per second, over all chains.
+    next_commit: Duration,
+    /// Nothing is tried before, after the disk failed.
+    next_try: Duration,
+    next_ack: Duration,
+    /// Since when chains refuse for want of space.
+    full_since: Option<Duration>,
+}
+
+impl Pump {
+    /// A run that begins at `now`.
+    pub(crate) fn new(now: Duration) -> Self {
+        Self { next_commit: now, next_try: now, next_ack: now + ACK_PAUSE, full_since: None }
+    }
+
+    /// Does what is due. Returns when to come again, if nothing happens before. `cells[i]` belongs
+    /// to the engine's chain `i`.
+    pub(crate) fn turn(&mut self, engine: &mut Engine, cells: &[Arc<Cell>], now: Duration) -> Option<Duration> {
+        if !self.get_ready(engine, cells, now) {
+            return Some(self.next_try);
+        }
+        take_acks(engine, cells);
+        self.write_acks(engine, now);
+        self.make_room(engine, cells, now);
+        self.commit(engine, cells, now);
+        set_alarms(engine, cells);
+        self.next_turn(engine, cells)
+    }
+
+    /// Writes everything that waits, whether due or not; refuses what cannot be written. Returns how many that were.
+    pub(crate) fn finish(&mut self, engine: &mut Engine, cells: &[Arc<Cell>]) -> usize {
+        let ready = engine.get_ready().is_ok();
+        take_acks(engine, cells);
+        for (index, cell) in cells.iter().enumerate() {
+            while ready && cell.with(|state| state.len()) > 0 && commit_one(engine, cell, index).is_ok() {}
+        }
+        for index in 0..engine.chains.len() {
+            if ready && engine.chains[index].owes_ack() && engine.write_ack(index).is_err() {
+                break;
+            }
+        }
+        cells.iter().map(|cell| cell.refuse(Refused::Closed)).sum()
+    }
+
+    fn get_ready(&mut self, engine: &mut Engine, cells: &[Arc<Cell>], now: Duration) -> bool {
+        if engine.ready() {
+            return true;
+        }
+        if now >= self.next_try {
+            if engine.get_ready().is_ok() {
+                cells.iter().for_each(|cell| cell.accept());
+                return true;
+            }
+            self.next_try = now + RETRY;
+            cells.iter().for_each(|cell| {
+                cell.refuse(Refused::Disk);
+            });
+        }
+        false
+    }
+
+    /// Acknowledgements by themselves: when one frees a segment, or now and then.
+    fn write_acks(&mut self, engine: &mut Engine, now: Duration) {
+        if now < self.next_try {
+            return;
+        }
+        let due = now >= self.next_ack;
+        for index in 0..engine.chains.len() {
+            let chain = &engine.chains[index];
+            let wanted = chain.would_free() || (due && chain.owes_ack());
+            if !wanted {
+                continue;
+            }
+            self.next_ack = now + ACK_PAUSE;
+            if engine.write_ack(index).is_err() {
+                self.next_try = now + RETRY;
+                return;
+            }
+        }
+    }
+
+    /// Chains that refused take records again when a segment became free, and to try, now and then.
+    fn make_room(&mut self, engine: &mut Engine, cells: &[Arc<Cell>], now: Duration) {
+        let freed = engine.free_acked() > 0;
+        if self.full_since.is_some_and(|since| freed || now >= since + RETRY) {
+            self.full_since = None;
+            cells.iter().for_each(|cell| cell.accept());
+        }
+    }
+
+    /// At most one frame: the commit that is due, of the most important class first.
+    fn commit(&mut self, engine: &mut Engine, cells: &[Arc<Cell>], now: Duration) {
+        if now < self.next_commit.max(self.next_try) {
+            return;
+        }
+        let max_loss = engine.settings().max_loss;
+        let due = |cell: &Cell| cell.with(|state| state.due(max_loss)).is_some_and(|at| at <= now);
+        let indexes = (0..cells.len()).filter(|&index| due(&cells[index]));
+        let Some(index) = indexes.min_by_key(|&index| cells[index].key.class) else { return };
+        self.next_commit = now + Duration::from_secs(1) / engine.settings().max_commits_per_s.max(1);
+        match commit_one(engine, &cells[index], index) {
+            Ok(()) => {}
+            Err(NoCommit::Disk) => self.next_try = now + RETRY,
+            Err(NoCommit::Quota) => {
+                self.full_since = Some(now);
+                cells[index].refuse(Refused::Quota);
+            }
+        }
+    }
+
+    fn next_turn(&self, engine: &Engine, cells: &[Arc<Cell>]) -> Option<Duration> {
+        let max_loss = engine.settings().max_loss;
+        let commit = cells.iter().filter_map(|cell| cell.with(|state| state.due(max_loss))).min();
+        let commit = commit.map(|at| at.max(self.next_commit).max(self.next_try));
+        let ack = engine.chains.iter().any(|chain| chain.owes_ack()).then(|| self.next_ack.max(self.next_try));
+        let room = self.full_since.map(|since| since + RETRY);
+        [commit, ack, room].into_iter().flatten().min()
+    }
+}
+
+fn take_acks(engine: &mut Engine, cells: &[Arc<Cell>]) {
+    for (chain, cell) in engine.chains.iter_mut().zip(cells) {
+        let (ack, handed) = cell.with(|state| (state.ack, state.handed));
+        chain.ack = chain.ack.max(ack);
+        chain.handed = chain.handed.max(handed);
+    }
+}
+
+/// Which acknowledgement is worth a turn: one that frees a segment; and the first one of some that
+/// are written now and then.
+fn set_alarms(engine: &Engine, cells: &[Arc<Cell>]) {
+    for (chain, cell) in engine.chains.iter().zip(cells) {
+        let freeing = if chain.segments.len() > 1 { chain.segments[0].last } else { u64::MAX };
+        let first = if chain.durable < chain.written && !chain.owes_ack() { chain.durable + 1 } else { u64::MAX };
+        cell.with(|state| state.wake_at = freeing.min(first).max(state.ack + 1));
+    }
+}
+
+fn commit_one(engine: &mut Engine, cell: &Cell, index: usize) -> Result<(), NoCommit> {
+    let budget = engine.budget();
+    let (first, records) = cell.with(|state| state.batch(budget));
+    if records.is_empty() {
+        return Ok(());
+    }
+    engine.append(index, first, &records)?;
+    cell.committed(first + records.len() as u64 - 1);
+    Ok(())
+}
