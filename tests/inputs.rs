@@ -1,5 +1,7 @@
 //! Inputs over real files, real terminals and real threads.
 
+#[path = "inputs/demo.rs"]
+mod demo;
 #[path = "inputs/kernel.rs"]
 mod kernel;
 #[path = "inputs/serial.rs"]
