@@ -11,7 +11,7 @@ const PIECES: [&str; 16] =
     ["[", "]", "{", "}", "\"", "=", "\n", "[[sensor]]\n", "\t", "ü", "\u{0}", "'''", "-1", "1e400", "nan", "\"#\""];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn no_edit_of_the_sample_makes_check_panic(
         edits in prop::collection::vec((0.0..1.0_f64, 0_usize..12, 0..PIECES.len()), 1..6),

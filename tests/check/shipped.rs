@@ -80,7 +80,7 @@ fn good(text: &str) -> Plan {
 fn the_sample_loads_with_everything_uncommented() {
     let (text, _dir) = everything();
     let plan = good(&text);
-    assert_eq!((plan.sensors.len(), plan.outputs.len(), plan.bridges.len()), (1, 0, 1));
+    assert_eq!((plan.sensors.len(), plan.outputs.len(), plan.bridges.len()), (1, 1, 1));
 }
 
 /// `NOBODY` is put into every table of the file; each complaint names the keys known there,
@@ -101,6 +101,16 @@ fn the_sample_mentions_every_key() {
         tables += 1;
     }
     assert!(tables >= 12, "{tables}");
+}
+
+#[test]
+fn the_sample_shows_every_table() {
+    let (text, _dir) = everything();
+    let report = check(&format!("{NOBODY} = 0\n{text}")).err().unwrap().to_string();
+    let known = report.split("known here: ").nth(1).unwrap().lines().next().unwrap();
+    for table in known.split(", ") {
+        assert!(["[{}]\n", "[[{}]]\n", "[{}."].iter().any(|form| text.contains(&form.replace("{}", table))), "{table}");
+    }
 }
 
 /// Ways to give a secret, of which one is shown and the others are explained.
@@ -153,7 +163,7 @@ fn the_sample_shows_the_defaults() {
 
 /// The same for tables that have no default as a whole: only what is needed stands in these.
 #[test]
-fn the_sample_shows_the_defaults_of_sensors_and_bridges() {
+fn the_sample_shows_the_defaults_of_devices_and_bridges() {
     let (text, _dir) = everything();
     let all = good(&text);
     let least = good(
@@ -164,6 +174,11 @@ fn the_sample_shows_the_defaults_of_sensors_and_bridges() {
         name = "greenhouse"
         driver = "bme280"
         options = { bus = "i2c-1" }
+        [[output]]
+        name = "pump"
+        driver = "gpio-out"
+        options = { line = "GPIO27" }
+        on_link_lost = { after = "10m" }
         [[bridge]]
         name = "cloud"
         url = "mqtts://broker.example.net"
@@ -178,6 +193,8 @@ fn the_sample_shows_the_defaults_of_sensors_and_bridges() {
     assert_eq!(sensor.configured.claims, other.configured.claims);
     let settings = |sensor: &plan::SensorPlan| (sensor.every, sensor.deadline, sensor.strikes, sensor.publish);
     assert_eq!(settings(sensor), settings(other));
+    assert_eq!(all.outputs[0].boot, least.outputs[0].boot);
+    assert_eq!(all.outputs[0].on_link_lost, least.outputs[0].on_link_lost);
     let mut bridge = all.bridges[0].clone();
     bridge.password = None;
     bridge.tls = weir::bridge::Tls::default();
