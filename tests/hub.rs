@@ -3,6 +3,8 @@
 
 #[path = "hub/bench.rs"]
 mod bench;
+#[path = "hub/hostile.rs"]
+mod hostile;
 #[path = "hub/inside.rs"]
 mod inside;
 #[path = "hub/mosquitto.rs"]
@@ -13,3 +15,5 @@ mod program;
 mod raw;
 #[path = "hub/sessions.rs"]
 mod sessions;
+#[path = "hub/subscriptions.rs"]
+mod subscriptions;

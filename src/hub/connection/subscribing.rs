@@ -94,22 +94,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // The lock is held until the messages are queued: a newer value then comes behind them.
         let retained = self.hub.router.retained();
         let some = retained.some(&replay.filter, replay.after.as_ref(), STEP, Instant::now());
-        replay.after = some.last().map(|kept| kept.message.topic.clone());
-        let done = replay.after.is_none();
         let mut session = self.member.lock();
         if session.epoch != self.epoch {
             return Err(End::TakenOver);
         }
+        if some.is_empty() {
+            drop(session);
+            self.replays.pop_front();
+            return Ok(true);
+        }
         let ids = replay.id.map(|id| Arc::from([id]));
+        let mut moved = false;
         for kept in some {
+            if session.is_half_full() {
+                break;
+            }
             let qos = kept.message.qos.min(replay.options.qos);
+            replay.after = Some(kept.message.topic.clone());
             let (message, expires, ids) = (kept.message, kept.expires, ids.clone());
             session.push(Parcel { message, qos, retain: true, expires, ids });
+            moved = true;
         }
-        drop((session, retained));
-        if done {
-            self.replays.pop_front();
-        }
-        Ok(true)
+        Ok(moved)
     }
 }
