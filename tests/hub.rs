@@ -3,17 +3,25 @@
 
 #[path = "hub/bench.rs"]
 mod bench;
+#[path = "hub/durable.rs"]
+mod durable;
 #[path = "hub/hostile.rs"]
 mod hostile;
 #[path = "hub/inside.rs"]
 mod inside;
 #[path = "hub/mosquitto.rs"]
 mod mosquitto;
+#[path = "hub/paho.rs"]
+mod paho;
 #[path = "hub/program.rs"]
 mod program;
 #[path = "hub/raw.rs"]
 mod raw;
+#[path = "hub/rumqtt.rs"]
+mod rumqtt;
 #[path = "hub/sessions.rs"]
 mod sessions;
+#[path = "hub/shelf.rs"]
+mod shelf;
 #[path = "hub/subscriptions.rs"]
 mod subscriptions;

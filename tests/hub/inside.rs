@@ -1,53 +1,9 @@
 //! The hub from inside the process: publish, subscribe, durable consumers.
 
-use std::future::{Future, pending};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-
-use tokio::sync::Semaphore;
-use weir::hub::{Durable, Full};
-use weir::model::{Message, Qos, Ticket, Verdict};
+use weir::model::{Qos, Verdict};
 
 use crate::bench::{self, filters, message, soon};
-
-/// Takes as many messages as it has places, and keeps their tickets.
-struct Shelf {
-    places: Semaphore,
-    taken: Mutex<Vec<(Arc<Message>, Option<Ticket>)>>,
-}
-
-impl Shelf {
-    fn new(places: usize) -> Arc<Self> {
-        Arc::new(Self { places: Semaphore::new(places), taken: Mutex::default() })
-    }
-
-    fn texts(&self) -> Vec<String> {
-        let text = |message: &Message| String::from_utf8(message.payload.to_vec()).unwrap();
-        self.taken.lock().unwrap().iter().map(|(message, _)| text(message)).collect()
-    }
-
-    fn settle_all(&self) {
-        self.taken.lock().unwrap().iter_mut().filter_map(|(_, ticket)| ticket.take()).for_each(Ticket::settle);
-    }
-}
-
-impl Durable for Shelf {
-    fn offer(&self, message: &Arc<Message>, ticket: Option<Ticket>) -> Result<(), Full> {
-        let Ok(place) = self.places.try_acquire() else { return Err(Full(ticket)) };
-        place.forget();
-        self.taken.lock().unwrap().push((Arc::clone(message), ticket));
-        Ok(())
-    }
-
-    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async {
-            match self.places.acquire().await {
-                Ok(_) => {}
-                Err(_) => pending().await,
-            }
-        })
-    }
-}
+use crate::shelf::Shelf;
 
 #[tokio::test]
 async fn a_subscription_gets_retained_then_live_messages() {
@@ -111,7 +67,7 @@ async fn publishing_waits_for_room_only() {
     });
     soon(bench.hub.publish(message("other", "x"))).await;
     assert!(!second.is_finished());
-    shelf.places.add_permits(1);
+    shelf.add_places(1);
     let (verdict, receipt) = soon(&mut second).await.unwrap();
     assert_eq!(shelf.texts(), ["1", "2"]);
     assert_eq!(verdict, None);

@@ -21,16 +21,25 @@ impl Program {
 
     /// Waits for the end, which must be a success; gives what the program printed.
     pub(crate) async fn output(mut self) -> String {
+        let text = self.read().await;
+        let status = self.0.wait().expect("it has closed its output, so it is about to end");
+        assert!(status.success(), "{status}: {text}");
+        text
+    }
+
+    /// Waits for the end, however it ends; gives what the program printed.
+    pub(crate) async fn try_output(mut self) -> String {
+        self.read().await
+    }
+
+    async fn read(&mut self) -> String {
         drop(self.0.stdin.take());
         let mut stdout = self.0.stdout.take().expect("it is taken once");
         let read = tokio::task::spawn_blocking(move || {
             let mut text = String::new();
             stdout.read_to_string(&mut text).map(|_| text)
         });
-        let text = soon(read).await.expect("the reader does not panic").expect("the program prints text");
-        let status = self.0.wait().expect("it has closed its output, so it is about to end");
-        assert!(status.success(), "{status}: {text}");
-        text
+        soon(read).await.expect("the reader does not panic").expect("the program prints text")
     }
 }
 
