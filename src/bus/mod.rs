@@ -138,7 +138,7 @@ impl Buses {
     fn make_i2c(&self, bus: &str) -> Result<I2cBus, Fault> {
         let deadline = self.settings.bus(bus).deadline;
         if self.is_simulated(bus) {
-            let simulated = SimulatedI2c::new(self.settings.seed);
+            let simulated = SimulatedI2c::new(simulated::seed_of(self.settings.seed, bus));
             let owner = Arc::new(Owner::new(deadline, simulated.tasks()));
             return Ok(I2cBus { owner, kind: Kind::Simulated(simulated) });
         }

@@ -160,7 +160,10 @@ impl<B: 'static> Owner<B> {
     async fn settle(&self, line: &mut Line<B>) -> End {
         let Some(running) = line.running.as_mut() else { return End::Finished };
         match timeout_at(running.until, &mut running.done).await {
-            Ok(Ok(fault)) => line.finished(fault),
+            Ok(Ok(fault)) => {
+                self.tally.dead(false);
+                line.finished(fault)
+            }
             Ok(Err(_)) => {
                 line.running = None;
                 line.worker = None;

@@ -36,9 +36,8 @@ impl Tally {
     pub(super) fn note<R>(&self, outcome: &Result<R, Fault>) {
         self.with(|status| {
             status.transactions += 1;
-            match outcome {
-                Ok(_) => status.dead = false,
-                Err(fault) => *status.faults.entry(fault.word()).or_default() += 1,
+            if let Err(fault) = outcome {
+                *status.faults.entry(fault.word()).or_default() += 1;
             }
         });
     }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::options::{I2cPlace, number};
 use super::{Capture, Configured, Driver, Kind, Simulate, Spec};
 use crate::bus::I2c;
-use crate::bus::simulated::{Chip, Exchange, WordRegisters, World};
+use crate::bus::simulated::{Chip, Exchange, MakeChip, WordRegisters, World};
 use crate::config::Fields;
 use crate::model::{Fault, Measure, Reading};
 
@@ -29,7 +29,7 @@ pub(super) static LM75: Spec = Spec {
     ],
     example: "bus = \"i2c-1\"",
     configure: |fields| configure(fields, &Part::LM75),
-    simulate: Simulate::I2c { chip: |world| Box::new(Model::new(world, &Part::LM75)), steps: &[0.5] },
+    simulate: Simulate::I2c { chip: Part::LM75.chip, steps: &[0.5] },
     captures: &[Capture {
         source: "National LM75 data sheet, temperature register: -25 °C is 1CEh",
         exchanges: &[
@@ -53,7 +53,7 @@ pub(super) static TMP105: Spec = Spec {
     ],
     example: "bus = \"i2c-1\"",
     configure: |fields| configure(fields, &Part::TMP105),
-    simulate: Simulate::I2c { chip: |world| Box::new(Model::new(world, &Part::TMP105)), steps: &[0.0625] },
+    simulate: Simulate::I2c { chip: Part::TMP105.chip, steps: &[0.0625] },
     captures: &[Capture {
         source: "TI SBOS272, tables 2 and 6: powers up with 9 bits; 0.25 °C is 004h of 12 bits",
         exchanges: &[
@@ -78,7 +78,7 @@ pub(super) static TMP102: Spec = Spec {
     ],
     example: "bus = \"i2c-1\"",
     configure: |fields| configure(fields, &Part::TMP102),
-    simulate: Simulate::I2c { chip: |world| Box::new(Model::new(world, &Part::TMP102)), steps: &[0.0625] },
+    simulate: Simulate::I2c { chip: Part::TMP102.chip, steps: &[0.0625] },
     captures: &[Capture {
         source: "TI SBOS397, tables 3 and 8: powers up with 60A0h; -25 °C is E70h",
         exchanges: &[
@@ -110,6 +110,8 @@ struct Part {
     config_length: usize,
     /// The longest measurement.
     longest: Duration,
+    /// The simulated chip.
+    chip: MakeChip,
 }
 
 const EIGHT: [u8; 8] = [0x48, 0x49, 0x4a, 0x4b, 0x4c, 0x4d, 0x4e, 0x4f];
@@ -125,6 +127,7 @@ impl Part {
         power_up: 0,
         config_length: 1,
         longest: Duration::from_millis(300),
+        chip: |world| Box::new(Model::new(world, &Part::LM75)),
     };
     const TMP105: Part = Part {
         name: "TMP105",
@@ -135,6 +138,7 @@ impl Part {
         power_up: 0,
         config_length: 1,
         longest: Duration::from_millis(320),
+        chip: |world| Box::new(Model::new(world, &Part::TMP105)),
     };
     const TMP102: Part = Part {
         name: "TMP102",
@@ -146,6 +150,7 @@ impl Part {
         power_up: 0x60a0,
         config_length: 2,
         longest: Duration::from_millis(35),
+        chip: |world| Box::new(Model::new(world, &Part::TMP102)),
     };
 }
 
@@ -154,17 +159,11 @@ fn configure(fields: &mut Fields<'_, '_>, part: &'static Part) -> Option<Configu
     let bits = if part.bits.len() > 1 { number(fields, "bits", part.bits) } else { part.bits[0] };
     let place = place?;
     let measure = if bits == 9 { COARSE } else { FINE };
-    let chip = match part.name {
-        "LM75" => LM75.simulate,
-        "TMP105" => TMP105.simulate,
-        _ => TMP102.simulate,
-    };
-    let Simulate::I2c { chip, .. } = chip else { unreachable!("all three simulate an I2C chip") };
     Some(Configured {
         measures: vec![measure.clone()],
         claims: vec![place.claim()],
         open: Box::new(move |buses| {
-            let device = buses.i2c(&place.bus, place.address, chip)?;
+            let device = buses.i2c(&place.bus, place.address, part.chip)?;
             Ok(Box::new(Lm75 { device, part, bits, measure: measure.clone(), ready: false }))
         }),
     })

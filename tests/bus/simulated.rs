@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use weir::bus::simulated::{Chip, Trouble};
+use weir::bus::{Buses, Settings};
 use weir::model::Fault;
 
-use super::support::{count, open, rounds, simulated_buses, status};
+use super::support::{count, open, opener, rounds, simulated_buses, status};
 
 const LM75: u8 = 0x48;
 const BME280: u8 = 0x76;
@@ -148,6 +149,18 @@ async fn another_chip_at_the_address_is_found_out_and_the_right_one_is_taken_bac
     assert_eq!(bme280.sample().await, Err(Fault::Nack));
     chips.trouble(BME280, None);
     assert!(bme280.sample().await.is_ok());
+}
+
+#[test]
+fn a_chip_that_the_kernel_owns_is_refused_before_it_is_touched() {
+    let root = tempfile::tempdir().unwrap();
+    let device = root.path().join("sys/bus/i2c/devices/1-0048");
+    std::fs::create_dir_all(&device).unwrap();
+    std::os::unix::fs::symlink("../../../bus/i2c/drivers/lm75", device.join("driver")).unwrap();
+    let buses = Buses::new(Settings { kernel_root: root.path().to_owned(), ..Settings::default() });
+    let fault = opener("lm75", "bus = \"i2c-1\"")(&buses).err().unwrap();
+    assert!(matches!(&fault, Fault::Busy(why) if why.contains("hwmon")), "{fault}");
+    assert!(opener("lm75", "bus = \"i2c-1\"\naddress = 0x49")(&buses).is_ok(), "its neighbour is free");
 }
 
 #[tokio::test(start_paused = true)]

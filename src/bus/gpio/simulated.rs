@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::super::simulated::seed_of;
 use super::{Edge, Initial, InputSettings, OutputSettings, Pull};
 use crate::model::Fault;
 
@@ -80,8 +81,7 @@ impl SimulatedGpio {
             if fresh {
                 // A button to ground on a pull-up, to the supply otherwise.
                 wire.level = settings.pull == Pull::Up;
-                let seed = name.bytes().fold(self.seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
-                wire.finger = Some(fastrand::Rng::with_seed(seed));
+                wire.finger = Some(fastrand::Rng::with_seed(seed_of(self.seed, &name)));
             }
             wire.level
         })?;

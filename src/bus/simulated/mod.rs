@@ -20,6 +20,7 @@ use crate::model::Fault;
 pub use registers::WordRegisters;
 pub use replay::{Exchange, Replay};
 pub use world::World;
+pub(super) use world::seed_of;
 
 /// A simulated I2C chip.
 pub trait Chip: Send {
@@ -80,7 +81,7 @@ impl SimulatedI2c {
     pub(super) fn ensure(&self, address: u8, make: MakeChip) {
         let mut chips = self.chips();
         chips.entry(address).or_insert_with(|| {
-            let world = World::new(self.seed ^ u64::from(address));
+            let world = World::new(self.seed.wrapping_add(address.into()));
             Place { chip: make(world.clone()), world, trouble: None }
         });
     }

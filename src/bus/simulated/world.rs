@@ -42,11 +42,15 @@ impl World {
     }
 }
 
+/// Another seed for each `name` (FNV-1a).
+pub(in crate::bus) fn seed_of(seed: u64, name: &str) -> u64 {
+    name.bytes()
+        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// A smooth value from 0 to 1: a slow, a middling and a quick wave, each with its own period and phase.
 fn wander(seed: u64, quantity: &str, seconds: f64) -> f64 {
-    let mut random = fastrand::Rng::with_seed(
-        quantity.bytes().fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)),
-    );
+    let mut random = fastrand::Rng::with_seed(seed_of(seed, quantity));
     let mut wave = |weight: f64, period_s: f64| {
         let period_s = period_s * (0.8 + 0.4 * random.f64());
         weight * (TAU * (seconds / period_s + random.f64())).sin()

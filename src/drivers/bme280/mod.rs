@@ -13,10 +13,11 @@ use tokio::time::sleep;
 use super::options::{I2cPlace, number};
 use super::{Capture, Configured, Driver, Kind, Simulate, Spec};
 use crate::bus::I2c;
-use crate::bus::simulated::Exchange;
+use crate::bus::simulated::{Exchange, MakeChip};
 use crate::config::Fields;
 use crate::model::{Fault, Measure, Reading};
 use compensate::{Calibration, EXAMPLE_HIGH, EXAMPLE_LOW, Raw};
+use model::Model;
 
 const TEMPERATURE: Measure = Measure::fixed("temperature", "°C", -40.0, 85.0, 2);
 const PRESSURE: Measure = Measure::fixed("pressure", "hPa", 300.0, 1100.0, 2);
@@ -38,7 +39,7 @@ pub(super) static BME280: Spec = Spec {
     ],
     example: "bus = \"i2c-1\"",
     configure: |fields| configure(fields, &Part::BME280),
-    simulate: Simulate::I2c { chip: |world| Box::new(model::Model::bme280(world)), steps: &[0.006, 0.004, 0.02] },
+    simulate: Simulate::I2c { chip: Part::BME280.chip, steps: &[0.006, 0.004, 0.02] },
     captures: &[Capture {
         source: "calibration and raw numbers of BST-BMP280-DS001, section 3.12; humidity by hand after BST-BME280-DS002, section 8.1",
         exchanges: &[
@@ -72,7 +73,7 @@ pub(super) static BMP280: Spec = Spec {
     ],
     example: "bus = \"i2c-1\"",
     configure: |fields| configure(fields, &Part::BMP280),
-    simulate: Simulate::I2c { chip: |world| Box::new(model::Model::bmp280(world)), steps: &[0.006, 0.004] },
+    simulate: Simulate::I2c { chip: Part::BMP280.chip, steps: &[0.006, 0.004] },
     captures: &[Capture {
         source: "calibration, raw numbers and results of BST-BMP280-DS001, section 3.12",
         exchanges: &[
@@ -119,11 +120,19 @@ struct Part {
     /// Chip ids; the BMP280's first samples had others than the series.
     ids: &'static [u8],
     humidity: bool,
+    /// The simulated chip.
+    chip: MakeChip,
 }
 
 impl Part {
-    const BME280: Part = Part { name: "BME280", ids: &[0x60], humidity: true };
-    const BMP280: Part = Part { name: "BMP280", ids: &[0x58, 0x57, 0x56], humidity: false };
+    const BME280: Part =
+        Part { name: "BME280", ids: &[0x60], humidity: true, chip: |world| Box::new(Model::bme280(world)) };
+    const BMP280: Part = Part {
+        name: "BMP280",
+        ids: &[0x58, 0x57, 0x56],
+        humidity: false,
+        chip: |world| Box::new(Model::bmp280(world)),
+    };
 
     fn check(&self, id: u8) -> Result<(), Fault> {
         if self.ids.contains(&id) {
@@ -181,13 +190,11 @@ fn configure(fields: &mut Fields<'_, '_>, part: &'static Part) -> Option<Configu
     let filter = number(fields, "filter", &[0, 2, 4, 8, 16]);
     let modes = Modes { temperature, pressure, humidity, filter };
     let place = place?;
-    let chip = if part.humidity { BME280.simulate } else { BMP280.simulate };
-    let Simulate::I2c { chip, .. } = chip else { unreachable!("both specs simulate an I2C chip") };
     Some(Configured {
         measures: measures(modes),
         claims: vec![place.claim()],
         open: Box::new(move |buses| {
-            let device = buses.i2c(&place.bus, place.address, chip)?;
+            let device = buses.i2c(&place.bus, place.address, part.chip)?;
             Ok(Box::new(Bme280 { device, part, modes, calibration: None }))
         }),
     })
