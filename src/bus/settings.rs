@@ -74,11 +74,11 @@ impl Family {
     }
 
     /// How long a transaction may take when nothing else is said. The kernel converts while a file is read:
-    /// a DS18B20 takes 750 ms for it.
+    /// a DS18B20 takes 750 ms for it, and those that draw their power from the data wire take turns.
     pub fn deadline(self) -> Duration {
         match self {
             Self::I2c | Self::Gpio => Duration::from_millis(200),
-            Self::W1 => Duration::from_secs(3),
+            Self::W1 => Duration::from_secs(10),
             Self::Kernel | Self::Host | Self::Serial => Duration::from_secs(2),
         }
     }
@@ -175,6 +175,6 @@ mod tests {
     fn deadlines_follow_what_the_bus_is_for() {
         let settings = Settings::default();
         assert_eq!(settings.bus("i2c-1").deadline, Duration::from_millis(200));
-        assert_eq!(settings.bus("w1").deadline, Duration::from_secs(3));
+        assert_eq!(settings.bus("w1").deadline, Duration::from_secs(10));
     }
 }

@@ -57,8 +57,9 @@ fn configure(fields: &mut Fields<'_, '_>) -> Option<Configured> {
     let claims = vec![Claim::Kernel { family: "w1", device: id.clone() }];
     let open: Open = Box::new(move |buses| {
         let file: Arc<str> = format!("sys/bus/w1/devices/{id}/w1_slave").into();
-        // Its own breaker, but one line for all: it is one wire.
-        let access = Access { family: "w1", line: "w1", device: &id };
+        // A thread for each: the kernel lets go of the wire while a chip with its own power converts, so that
+        // ten chips take hardly longer than one. Chips that live on the data wire queue up in the kernel.
+        let access = Access { family: "w1", line: &format!("w1-{id}"), device: &id };
         let kernel = buses.kernel(access, |world| simulate(&file, world));
         Ok(Box::new(Ds18b20 { file, kernel }))
     });

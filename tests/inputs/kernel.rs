@@ -97,7 +97,7 @@ async fn the_other_classes_read_their_trees() {
 /// refused while that thread is away, and the other probe on the wire keeps its cadence.
 #[tokio::test]
 async fn a_read_that_never_returns_stops_nobody_else() {
-    let (root, buses) = kernel(&[(&probe(OTHER), GOOD)], "w1", 200);
+    let (root, buses) = kernel(&[(&probe(OTHER), GOOD)], "w1", 1000);
     let pipe = root.path().join(probe(PROBE));
     std::fs::create_dir_all(pipe.parent().expect("below the root")).expect("writable");
     mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("writable");
@@ -107,13 +107,13 @@ async fn a_read_that_never_returns_stops_nobody_else() {
     for _ in 0..5 {
         let began = Instant::now();
         same(&sample(&mut other).await, &[("temperature", 21.875)]);
-        assert!(began.elapsed() < Duration::from_millis(200), "nobody waits for the stuck one");
+        assert!(began.elapsed() < Duration::from_millis(1000), "nobody waits for the stuck one");
         assert_eq!(sample(&mut stuck).await, Err(Fault::Wedged));
     }
     // A reopened driver does not cost another thread.
     let mut again = open("ds18b20", &format!("id = \"{PROBE}\""), &buses);
     assert_eq!(sample(&mut again).await, Err(Fault::Wedged));
-    let status = buses.status().into_iter().find(|status| status.name == "w1").expect("the wire was used");
+    let status = buses.status().into_iter().find(|status| status.name.ends_with(PROBE)).expect("it was read");
     assert_eq!((status.abandoned, status.dead), (1, false));
     // Somebody writes: the thread returns, the probe is heard again.
     let writer = tokio::task::spawn_blocking(move || {

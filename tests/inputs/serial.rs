@@ -92,7 +92,7 @@ async fn a_device_that_is_plugged_in_again_is_heard_again() {
 
 #[tokio::test]
 async fn a_silent_device_is_a_fault() {
-    let (_scratch, terminal, mut driver) = plugged(&format!("{PATTERN}\nsilence = \"100ms\""));
+    let (_scratch, terminal, mut driver) = plugged(&format!("{PATTERN}\nsilence = \"500ms\""));
     terminal.say(b"\ntemp=21.4 hum=40.2\nnothing that fits\n");
     same(&sample(&mut driver).await, &[("temperature", 21.4), ("humidity", 40.2)]);
     assert_eq!(sample(&mut driver).await, Err(Fault::Timeout));
