@@ -3,5 +3,6 @@
 pub mod record;
 pub mod rules;
 mod settings;
+pub mod uplink;
 
 pub use settings::{Class, Endpoint, Forward, Receive, Replay, Settings, Tls, Transport, Version};
