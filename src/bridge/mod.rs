@@ -1,8 +1,32 @@
 //! Bridges: chosen topics to and from a cloud broker, through outages.
+//!
+//! ```text
+//! hub -> outbox -> store -> link -> uplink -> cloud      the PUBACK travels back to the store, and from there to the hub
+//! hub <- inbound <--------- link <- uplink <- cloud      the cloud is acknowledged when the hub's consumers have it
+//! ```
+//! Invariants: the hub never waits for the cloud; nothing is removed from the store before the cloud's
+//! PUBACK, unless it is given up for good, which is counted and logged; a connection owns no message.
 
+// The room's main type has the room's name.
+#[expect(clippy::module_inception)]
+mod bridge;
+mod core;
+mod inbound;
+mod link;
+mod outbox;
 pub mod record;
 pub mod rules;
 mod settings;
+mod status;
+mod tally;
 pub mod uplink;
 
+pub use bridge::{Bridge, Options, Status};
+pub use core::Timing;
+pub use link::DEDUPE_KEY;
 pub use settings::{Class, Endpoint, Forward, Receive, Replay, Settings, Tls, Transport, Version};
+pub use status::Condition;
+pub use tally::Counters;
+
+/// Classes, and so chains of the store, of one bridge.
+const LANES: usize = 4;

@@ -1,3 +1,10 @@
-//! The way to the cloud: packets, and connections that never block anybody here.
+//! The way to the cloud: names, TCP, TLS and MQTT packets, none of which can block anybody here.
 
 pub mod codec;
+mod dial;
+mod open;
+mod tls;
+
+pub use dial::{DialError, Dialer, Resolve, Stream};
+pub use open::{OpenError, Peer, open};
+pub use tls::TlsError;

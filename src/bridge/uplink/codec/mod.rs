@@ -124,6 +124,13 @@ pub enum In {
 #[error("{0}")]
 pub struct WireError(String);
 
+impl WireError {
+    /// A packet that has no place here.
+    pub fn unexpected() -> Self {
+        Self("an unexpected packet".into())
+    }
+}
+
 /// The largest packet there is (MQTT section 2.2.3: four length bytes, and five of header).
 const PACKET_MAX: usize = 268_435_455 + 5;
 

@@ -1,0 +1,255 @@
+//! A bridge from its attachment to the hub on: connecting for ever, and telling how it goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::core::{Core, Timing};
+use super::link::{self, End, Report, Start};
+use super::outbox::Outbox;
+use super::rules::Rules;
+use super::status::{Condition, tell};
+use super::tally::{Counters, Tally};
+use super::uplink::codec::{Codec, Hello};
+use super::uplink::{Dialer, OpenError, Peer, Resolve, open};
+use super::{LANES, Settings, Version};
+use crate::hub::{Attachment, Durable, Hub};
+use crate::model::{Fault, Name};
+use crate::runtime::{Backoff, Clock};
+use crate::store::{ChainKey, Store};
+
+/// How often a peer that speaks 3.1.1 may close on one record that was alone on its way.
+const CLOSES: u32 = 5;
+
+/// How long we leave the client id to a twin.
+const TWIN_PAUSE: Duration = Duration::from_secs(30);
+
+/// Every how manyth wordless refusal is answered with the older version.
+const WORDLESS: u32 = 4;
+
+/// What is not configured: deadlines and the resolver.
+#[derive(Default)]
+pub struct Options {
+    /// Deadlines.
+    pub timing: Timing,
+    /// Instead of the system's resolver.
+    pub resolve: Option<Resolve>,
+}
+
+/// One bridge. It takes messages from the hub into the store as long as it exists, connected or not.
+pub struct Bridge {
+    core: Core,
+    dialer: Dialer,
+    condition: watch::Sender<Condition>,
+    _attachment: Attachment,
+}
+
+/// What is remembered from one connection to the next.
+#[derive(Default)]
+struct Past {
+    /// The last connection acknowledged no record.
+    fruitless: bool,
+    /// The record that was alone on its way as the peer closed, and how often in a row.
+    suspect: Option<((usize, u64), u32)>,
+    /// The peer said that it does not speak MQTT 5.
+    old: bool,
+    /// Connections in a row that the peer closed before it answered.
+    wordless: u32,
+    /// After this one, the peer answered in 3.1.1.
+    old_after: Option<u32>,
+}
+
+/// What one is told about a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Whether a session is open, since when, or why not.
+    pub condition: Condition,
+    /// Records that wait to be sent or acknowledged.
+    pub backlog: u64,
+    /// Records lost, given up or expired.
+    pub dropped: u64,
+    /// Counters since the start.
+    pub counters: Counters,
+}
+
+impl Bridge {
+    /// Attaches a bridge of `gateway` to the hub. From now on it is a durable consumer of what its rules
+    /// forward; call this before clients can connect.
+    pub fn attach(settings: Settings, gateway: &Name, hub: &Hub, store: &Store, options: Options) -> Self {
+        let rules = Arc::new(Rules::new(gateway, &settings));
+        let chain = |class| store.chain(ChainKey { queue: settings.name.clone(), class: class as u8 });
+        let chains: [_; LANES] = std::array::from_fn(chain);
+        let clock = Clock::system();
+        let condition = Condition::down(&clock, "not connected yet");
+        let outbox = Arc::new(Outbox::new(Arc::clone(&rules), chains, clock, Arc::new(Tally::default())));
+        let dialer = match options.resolve {
+            Some(resolve) => Dialer::with_resolver(settings.tls.clone(), resolve),
+            None => Dialer::new(settings.tls.clone()),
+        };
+        let attachment = hub.attach(rules.wanted(), Arc::clone(&outbox) as Arc<dyn Durable>);
+        let core = Core::new(settings, hub.clone(), store.clone(), outbox, options.timing);
+        Self { core, dialer, condition: watch::Sender::new(condition), _attachment: attachment }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Name {
+        &self.core.settings.name
+    }
+
+    /// How it is now.
+    pub fn status(&self) -> Status {
+        Status {
+            condition: self.condition.borrow().clone(),
+            backlog: self.core.backlog(),
+            dropped: self.core.dropped(),
+            counters: self.core.outbox.tally.read(),
+        }
+    }
+
+    /// Told whenever the session opens or ends.
+    pub fn watch(&self) -> watch::Receiver<Condition> {
+        self.condition.subscribe()
+    }
+
+    /// Connects, serves and reconnects until `stop`; it may be called again after an error or a panic,
+    /// and continues with what the store has.
+    ///
+    /// # Errors
+    /// Only when the store cannot be read, or was written by a newer weir.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), Fault> {
+        let ended = tokio::select! {
+            ended = self.connect_for_ever(&stop) => ended,
+            never = tell(&self.core, self.condition.subscribe()) => match never {},
+        };
+        self.became(Condition::down(&self.core.outbox.clock, "stopped"));
+        ended
+    }
+
+    async fn connect_for_ever(&self, stop: &CancellationToken) -> Result<(), Fault> {
+        let mut backoff = Backoff::for_links();
+        let mut past = Past::default();
+        while !stop.is_cancelled() {
+            let Some(opened) = stop.run_until_cancelled(self.open_any(&mut past)).await else { break };
+            let mut pause_at_least = Duration::ZERO;
+            match opened {
+                Err(why) => self.became(Condition::down(&self.core.outbox.clock, &why)),
+                Ok(peer) => {
+                    let began = Instant::now();
+                    let report = self.serve(peer, &past, stop).await;
+                    if report.delivered || began.elapsed() >= Duration::from_secs(60) {
+                        backoff.reset();
+                    }
+                    match &report.end {
+                        End::Stopped => break,
+                        End::Store(error) => return Err(Fault::Bus(error.to_string())),
+                        End::Newer(_) => return Err(Fault::BadData(report.end.to_string())),
+                        End::Twin => pause_at_least = TWIN_PAUSE,
+                        _ => {}
+                    }
+                    past.learn(&report);
+                }
+            }
+            let pause = backoff.pause(Instant::now(), fastrand::f64()).max(pause_at_least);
+            stop.run_until_cancelled(sleep(pause)).await;
+        }
+        Ok(())
+    }
+
+    /// Tries all endpoints in order.
+    async fn open_any(&self, past: &mut Past) -> Result<Peer, String> {
+        let mut why = "no endpoint is configured".to_owned();
+        for endpoint in &self.core.settings.endpoints {
+            let codec = past.codec(self.core.settings.version);
+            let opening = open(&self.dialer, endpoint, codec, &self.hello());
+            let opened = timeout(self.core.timing.open, opening).await;
+            if let Ok(end) = &opened {
+                past.learn_version(codec, end.as_ref().map(drop));
+            }
+            let (host, port) = (&endpoint.host, endpoint.port);
+            why = match opened {
+                Ok(Ok(peer)) => return Ok(peer),
+                Ok(Err(error)) => format!("{host}:{port}: {error}"),
+                Err(_) => format!("{host}:{port}: no answer within {:?}", self.core.timing.open),
+            };
+        }
+        Err(why)
+    }
+
+    fn hello(&self) -> Hello {
+        let Settings { client_id, username, password, keepalive, session_expiry, .. } = &self.core.settings;
+        let password = password.as_ref().map_or("", |secret| secret.reveal());
+        let seconds = |duration: &Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+        let outbox = &self.core.outbox;
+        Hello {
+            client_id: client_id.clone(),
+            login: (username.clone().unwrap_or_default(), password.to_owned()),
+            keepalive_s: u16::try_from(seconds(keepalive)).unwrap_or(u16::MAX),
+            session_expiry_s: seconds(session_expiry),
+            receive_max: link::RECEIVE_MAX,
+            packet_max: link::PACKET_MAX,
+            will: (outbox.rules.cloud_status(), Condition::down(&outbox.clock, "connection lost").will()),
+        }
+    }
+
+    async fn serve(&self, peer: Peer, past: &Past, stop: &CancellationToken) -> Report {
+        self.core.outbox.tally.connects.one();
+        self.became(Condition::up(&self.core.outbox.clock, peer.codec));
+        let start = Start { probe: past.fruitless, condemned: past.condemned() };
+        let report = link::run(&self.core, peer, start, stop).await;
+        self.became(Condition::down(&self.core.outbox.clock, &report.end.to_string()));
+        report
+    }
+
+    /// Logs and tells a change; the same reason again is no change.
+    fn became(&self, condition: Condition) {
+        let name = &self.core.settings.name;
+        self.condition.send_if_modified(|before| {
+            let changed = before.is_other_than(&condition);
+            if changed {
+                tracing::info!(bridge = %name, "{condition}");
+                *before = condition;
+            }
+            changed
+        });
+    }
+}
+
+impl Past {
+    fn learn(&mut self, report: &Report) {
+        self.fruitless = !report.delivered;
+        let closed = matches!(report.end, End::Closed | End::Io(_) | End::Disconnected(0x95));
+        self.suspect = match (report.alone.filter(|_| closed), self.suspect) {
+            (Some(alone), Some((suspect, closes))) if alone == suspect => Some((suspect, closes + 1)),
+            (Some(alone), _) => Some((alone, 1)),
+            (None, suspect) => suspect.filter(|_| !report.delivered),
+        };
+    }
+
+    fn condemned(&self) -> Option<(usize, u64)> {
+        self.suspect.filter(|(_, closes)| *closes >= CLOSES).map(|(record, _)| record)
+    }
+
+    /// The version for the next attempt.
+    fn codec(&self, wanted: Version) -> Codec {
+        let every = if self.old_after.is_some() { 2 } else { WORDLESS };
+        let old = self.old || self.wordless % every == every - 1;
+        if wanted == Version::V4 || old { Codec::V4 } else { Codec::V5 }
+    }
+
+    fn learn_version(&mut self, codec: Codec, end: Result<(), &OpenError>) {
+        match end {
+            Ok(()) => {
+                if codec == Codec::V4 && self.wordless > 0 {
+                    self.old_after = Some(self.wordless);
+                }
+                self.wordless = 0;
+            }
+            Err(error) if codec == Codec::V5 && error.is_version() => self.old = true,
+            Err(error) if error.is_wordless() => self.wordless += 1,
+            Err(_) => {}
+        }
+    }
+}

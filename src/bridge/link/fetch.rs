@@ -1,0 +1,51 @@
+//! Reading ahead from the store, one read at a time and lane.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use super::LANES;
+use crate::store::{Chain, ReadError, Record};
+
+/// Bytes of records that are read from one chain at once.
+const READ_BYTES: usize = 64 * 1024;
+
+type Read = Pin<Box<dyn Future<Output = Result<Vec<Record>, ReadError>> + Send>>;
+
+/// The reads under way.
+#[derive(Default)]
+pub(super) struct Fetches([Option<Read>; LANES]);
+
+impl Fetches {
+    /// Reads `chain` for `lane` from sequence `from` on, as soon as there is anything, unless it does so already.
+    pub(super) fn start(&mut self, lane: usize, chain: &Chain, from: u64) {
+        if self.0[lane].is_none() {
+            let chain = chain.clone();
+            self.0[lane] = Some(Box::pin(async move {
+                if let Some(before) = from.checked_sub(1) {
+                    chain.more(before).await;
+                }
+                chain.read(from, READ_BYTES).await
+            }));
+        }
+    }
+
+    /// Forgets the read of `lane`: it starts in the wrong place.
+    pub(super) fn cancel(&mut self, lane: usize) {
+        self.0[lane] = None;
+    }
+
+    /// The next read that ends. Dropping this loses nothing.
+    pub(super) async fn next(&mut self) -> (usize, Result<Vec<Record>, ReadError>) {
+        poll_fn(|context| {
+            for (lane, slot) in self.0.iter_mut().enumerate() {
+                if let Some(Poll::Ready(end)) = slot.as_mut().map(|read| read.as_mut().poll(context)) {
+                    *slot = None;
+                    return Poll::Ready((lane, end));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}

@@ -1,0 +1,271 @@
+//! One chain of the store on one connection: what was sent, what was acknowledged, what has to go again.
+//!
+//! Invariant: the store is told only of a prefix in which every record is done; a record that was
+//! refused goes again together with all later ones of its topic, so that the last one to arrive at
+//! the cloud is the newest.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Records remembered behind the first one that is not done; more are not sent before it is.
+const SPAN: usize = 4096;
+
+/// What became of a record on this connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Sent under this packet id (0 at QoS 0), and not answered.
+    Flying(u16),
+    /// Delivered, or given up for good.
+    Done,
+    /// To be sent again when it is read again.
+    Again,
+}
+
+#[derive(Debug)]
+struct Entry {
+    topic: u64,
+    tries: u32,
+    state: State,
+}
+
+/// The state of one chain on one connection; `R` is a record as read from the store.
+#[derive(Debug)]
+pub(super) struct Lane<R> {
+    /// Read, not sent yet, with their sequence numbers.
+    waiting: VecDeque<(u64, R)>,
+    /// Where to read on.
+    read_from: u64,
+    entries: BTreeMap<u64, Entry>,
+    done_upto: Option<u64>,
+    told_upto: Option<u64>,
+}
+
+impl<R> Lane<R> {
+    /// A lane whose first record that is not acknowledged is `first`.
+    pub(super) fn new(first: u64) -> Self {
+        Self { waiting: VecDeque::new(), read_from: first, entries: BTreeMap::new(), done_upto: None, told_upto: None }
+    }
+
+    /// Where to read on, when nothing is waiting.
+    pub(super) fn hungry(&self) -> Option<u64> {
+        self.waiting.is_empty().then_some(self.read_from)
+    }
+
+    /// Records that were read from [`Lane::hungry`] on, in order.
+    pub(super) fn feed(&mut self, records: impl IntoIterator<Item = (u64, R)>) {
+        let from = self.read_from;
+        self.waiting.extend(records);
+        let Some(&(last, _)) = self.waiting.back() else { return };
+        self.read_from = last + 1;
+        // What should go again and is not there any more was dropped from the store meanwhile.
+        let waiting: BTreeSet<u64> = self.waiting.iter().map(|(sequence, _)| *sequence).collect();
+        for (sequence, entry) in self.entries.range_mut(from..=last) {
+            if entry.state == State::Again && !waiting.contains(sequence) {
+                entry.state = State::Done;
+            }
+        }
+        self.settle();
+    }
+
+    /// The sequence number of the next record to send, when there is one and it may go.
+    pub(super) fn next(&mut self) -> Option<u64> {
+        while let Some((sequence, _)) = self.waiting.front() {
+            match self.entries.get(sequence).map(|entry| entry.state) {
+                Some(State::Flying(_) | State::Done) => drop(self.waiting.pop_front()),
+                Some(State::Again) => return Some(*sequence),
+                None if self.entries.len() >= SPAN => return None,
+                None if self.done_upto.is_some_and(|upto| *sequence <= upto) => drop(self.waiting.pop_front()),
+                None => return Some(*sequence),
+            }
+        }
+        None
+    }
+
+    /// Takes the record of [`Lane::next`].
+    pub(super) fn take(&mut self) -> Option<(u64, R)> {
+        self.next()?;
+        self.waiting.pop_front()
+    }
+
+    /// `sequence`, of a topic with this hash, went out under packet id `id`.
+    pub(super) fn sent(&mut self, sequence: u64, topic: u64, id: u16) {
+        let entry = self.entries.entry(sequence).or_insert(Entry { topic, tries: 0, state: State::Again });
+        entry.state = State::Flying(id);
+    }
+
+    /// `sequence` is delivered, unless it has to go again since `id` was sent.
+    pub(super) fn acknowledged(&mut self, sequence: u64, id: u16) {
+        if let Some(entry) = self.entries.get_mut(&sequence)
+            && entry.state == State::Flying(id)
+        {
+            entry.state = State::Done;
+            self.settle();
+        }
+    }
+
+    /// `sequence` is given up for good.
+    pub(super) fn set_aside(&mut self, sequence: u64) {
+        let entry = self.entries.entry(sequence).or_insert(Entry { topic: 0, tries: 0, state: State::Done });
+        entry.state = State::Done;
+        self.settle();
+    }
+
+    /// How often `sequence` was refused for good, this time included if it is `permanent`.
+    /// `None` when the answer is stale.
+    pub(super) fn refused(&mut self, sequence: u64, id: u16, permanent: bool) -> Option<u32> {
+        let entry = self.entries.get_mut(&sequence)?;
+        if entry.state != State::Flying(id) {
+            return None;
+        }
+        entry.tries += u32::from(permanent);
+        Some(entry.tries)
+    }
+
+    /// The hash of the topic of `sequence`, if it was sent and is not done.
+    pub(super) fn topic(&self, sequence: u64) -> Option<u64> {
+        self.entries.get(&sequence).map(|entry| entry.topic)
+    }
+
+    /// `sequence` and all later records of its topic go again.
+    pub(super) fn again(&mut self, sequence: u64) {
+        let Some(topic) = self.entries.get(&sequence).map(|entry| entry.topic) else { return };
+        for entry in self.entries.range_mut(sequence..).map(|(_, entry)| entry) {
+            if entry.topic == topic {
+                entry.state = State::Again;
+            }
+        }
+        // What waits is read again too; it may hold older ones that have to go again.
+        let waiting = self.waiting.front().map(|(first, _)| *first);
+        self.read_from = self.read_from.min(sequence).min(waiting.unwrap_or(u64::MAX));
+        self.waiting.clear();
+    }
+
+    /// Everything up to here is done, when that has grown since it was last asked.
+    pub(super) fn newly_done(&mut self) -> Option<u64> {
+        let grown = self.done_upto > self.told_upto;
+        self.told_upto = self.done_upto;
+        self.done_upto.filter(|_| grown)
+    }
+
+    fn settle(&mut self) {
+        while let Some(first) = self.entries.first_entry()
+            && first.get().state == State::Done
+        {
+            self.done_upto = Some(*first.key());
+            first.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(records: std::ops::RangeInclusive<u64>) -> Lane<()> {
+        let mut lane = Lane::new(*records.start());
+        lane.feed(records.map(|sequence| (sequence, ())));
+        lane
+    }
+
+    /// Sends the next record under the packet id that equals its number.
+    fn send(lane: &mut Lane<()>, topic: u64) -> u64 {
+        let (sequence, ()) = lane.take().unwrap();
+        lane.sent(sequence, topic, sequence as u16);
+        sequence
+    }
+
+    #[test]
+    fn only_a_prefix_is_told_to_the_store() {
+        let mut lane = lane(1..=3);
+        assert_eq!([send(&mut lane, 0), send(&mut lane, 0), send(&mut lane, 0)], [1, 2, 3]);
+        lane.acknowledged(2, 2);
+        lane.acknowledged(3, 3);
+        assert_eq!(lane.newly_done(), None);
+        lane.acknowledged(1, 1);
+        assert_eq!(lane.newly_done(), Some(3));
+        assert_eq!(lane.newly_done(), None);
+        assert_eq!(lane.hungry(), Some(4));
+    }
+
+    #[test]
+    fn a_refused_record_goes_again_before_later_ones_of_its_topic() {
+        let mut lane = lane(1..=4);
+        for topic in [7, 8, 7, 8] {
+            send(&mut lane, topic);
+        }
+        lane.acknowledged(2, 2);
+        lane.acknowledged(3, 3);
+        assert_eq!(lane.refused(1, 1, true), Some(1));
+        lane.again(1);
+        assert_eq!(lane.hungry(), Some(1));
+        lane.feed((1..=4).map(|sequence| (sequence, ())));
+        assert_eq!([lane.take(), lane.take(), lane.take()], [Some((1, ())), Some((3, ())), None], "2 is done, 4 flies");
+        lane.sent(1, 7, 11);
+        lane.sent(3, 7, 13);
+        lane.acknowledged(3, 3);
+        lane.acknowledged(1, 11);
+        lane.acknowledged(4, 4);
+        assert_eq!(lane.newly_done(), Some(2), "3 was acknowledged under its old packet id");
+        lane.acknowledged(3, 13);
+        assert_eq!(lane.newly_done(), Some(4));
+    }
+
+    #[test]
+    fn what_is_set_aside_or_gone_from_the_store_holds_nothing_up() {
+        let mut lane = lane(1..=3);
+        for _ in 0..3 {
+            send(&mut lane, 0);
+        }
+        assert_eq!(lane.refused(1, 1, true), Some(1));
+        assert_eq!(lane.refused(1, 9, true), None, "not the packet id it flies under");
+        lane.set_aside(1);
+        assert_eq!(lane.newly_done(), Some(1));
+        lane.again(2);
+        lane.feed([(3, ())]);
+        assert_eq!(lane.newly_done(), Some(2), "2 was dropped by the quota");
+        assert_eq!(lane.next(), Some(3));
+    }
+
+    #[test]
+    fn several_refusals_go_back_to_the_first() {
+        let mut lane = lane(1..=4);
+        for topic in 1..=4 {
+            send(&mut lane, topic);
+        }
+        lane.again(2);
+        lane.again(3);
+        assert_eq!(lane.hungry(), Some(2));
+        lane.feed((2..=4).map(|sequence| (sequence, ())));
+        lane.again(4);
+        assert_eq!(lane.hungry(), Some(2), "2 and 3 were waiting");
+        lane.feed((2..=4).map(|sequence| (sequence, ())));
+        assert_eq!([2, 3, 4].map(|_| lane.take()), [Some((2, ())), Some((3, ())), Some((4, ()))]);
+    }
+
+    #[test]
+    fn gaps_in_the_numbers_are_no_obstacle() {
+        let mut lane = Lane::new(1);
+        lane.feed([(5, ()), (9, ())]);
+        send(&mut lane, 0);
+        send(&mut lane, 0);
+        lane.acknowledged(5, 5);
+        lane.acknowledged(9, 9);
+        assert_eq!(lane.newly_done(), Some(9));
+    }
+
+    #[test]
+    fn a_record_that_is_not_done_bounds_what_is_remembered() {
+        let mut lane = lane(1..=2 * SPAN as u64);
+        let mut sent = 0;
+        while let Some((sequence, ())) = lane.take() {
+            lane.sent(sequence, 0, 1);
+            if sequence > 1 {
+                lane.acknowledged(sequence, 1);
+            }
+            sent += 1;
+        }
+        assert_eq!(sent, SPAN);
+        lane.acknowledged(1, 1);
+        assert_eq!(lane.newly_done(), Some(SPAN as u64));
+        assert!(lane.next().is_some());
+    }
+}

@@ -1,0 +1,279 @@
+//! One connection to the cloud, from CONNACK to its end.
+//!
+//! Invariants: a record leaves the store only when the cloud has acknowledged it (or it is given up,
+//! counted and logged); one task owns everything and waits for nothing but the next event, so that
+//! reading, writing, the store and the hub never wait for each other.
+
+mod answers;
+mod bucket;
+mod fetch;
+mod flights;
+mod lane;
+mod outgoing;
+mod pipe;
+mod send;
+
+use std::collections::HashSet;
+use std::io;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::core::Core;
+use super::inbound::{self, Arrival, Kept};
+use super::uplink::Peer;
+use super::uplink::codec::{Codec, Out, Welcome, WireError};
+use super::{Class, LANES};
+use crate::store::{ReadError, Record};
+use bucket::Bucket;
+use fetch::Fetches;
+use flights::{Flights, SUBSCRIBE_ID};
+use lane::Lane;
+use pipe::{Pipe, Turn};
+
+pub use outgoing::DEDUPE_KEY;
+
+/// Publishes of the cloud that may wait for the hub at once.
+pub(super) const RECEIVE_MAX: u16 = 64;
+
+/// The largest packet we take from the cloud, in bytes.
+pub(super) const PACKET_MAX: u32 = 16 << 20;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    #[error("stopped")]
+    Stopped,
+    #[error("the peer closed the connection")]
+    Closed,
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    #[error("the peer did not acknowledge anything for too long")]
+    Silent,
+    #[error("the peer disconnected, reason {0:#04x}")]
+    Disconnected(u8),
+    #[error("another client uses the client id of this bridge")]
+    Twin,
+    #[error("the peer does not speak MQTT: {0}")]
+    Wire(#[from] WireError),
+    #[error("a message from the cloud was abandoned here")]
+    Abandoned,
+    #[error(transparent)]
+    Store(#[from] ReadError),
+    #[error("a record in the store was {0}")]
+    Newer(super::record::Error),
+}
+
+/// How a connection went.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// Why it ended.
+    pub(super) end: End,
+    /// Whether a record was acknowledged on it.
+    pub(super) delivered: bool,
+    /// The only record on its way when it ended.
+    pub(super) alone: Option<(usize, u64)>,
+}
+
+/// What a connection starts with.
+pub(super) struct Start {
+    /// One record at a time until the first is acknowledged.
+    pub(super) probe: bool,
+    /// A record to give up: the peer closes whenever it comes.
+    pub(super) condemned: Option<(usize, u64)>,
+}
+
+pub(super) struct Link<'a> {
+    core: &'a Core,
+    codec: Codec,
+    welcome: Welcome,
+    pipe: Pipe,
+    lanes: [Lane<Record>; LANES],
+    /// From this sequence on, a lane's records are not backlog.
+    live_from: [u64; LANES],
+    /// No record of the lane leaves before.
+    hold: [Option<Instant>; LANES],
+    fetches: Fetches,
+    flights: Flights,
+    /// Lane and number of what is in the outbox at QoS 0.
+    written: Vec<(usize, u64)>,
+    bucket: Bucket,
+    probe: bool,
+    delivered: bool,
+    /// Topics of which a record was refused for good on this connection, by hash.
+    refused_topics: HashSet<u64>,
+    /// Refusals in a row that are not for good.
+    busy: u32,
+    hinted: Instant,
+    last_sent: Instant,
+    pinged: Option<Instant>,
+    stop_at: Option<Instant>,
+    arrivals: mpsc::Sender<Arrival>,
+    /// What could not be handed on; nothing is read from the peer meanwhile.
+    parked: Option<Arrival>,
+    condemned: Option<(usize, u64)>,
+}
+
+/// Serves `peer` until the connection ends or `stop`.
+pub(super) async fn run(core: &Core, peer: Peer, start: Start, stop: &CancellationToken) -> Report {
+    let (arrivals, arrived) = mpsc::channel(RECEIVE_MAX.into());
+    let (kept, keeps) = mpsc::channel(RECEIVE_MAX.into());
+    let mut link = Link::new(core, peer, &start, arrivals);
+    let deliver = inbound::deliver(&core.hub, &core.outbox.tally, arrived, kept, RECEIVE_MAX.into());
+    let end = tokio::select! {
+        end = link.serve(keeps, stop) => end,
+        () = deliver => End::Abandoned,
+    };
+    Report { end, delivered: link.delivered, alone: link.flights.alone() }
+}
+
+impl<'a> Link<'a> {
+    fn new(core: &'a Core, peer: Peer, start: &Start, arrivals: mpsc::Sender<Arrival>) -> Self {
+        let now = Instant::now();
+        let Peer { stream, codec, welcome, inbox } = peer;
+        let chains = &core.outbox.chains;
+        Self {
+            core,
+            codec,
+            welcome,
+            pipe: Pipe::new(stream, inbox),
+            lanes: std::array::from_fn(|lane| Lane::new(chains[lane].first_unacked())),
+            live_from: std::array::from_fn(|lane| chains[lane].next_sequence()),
+            hold: [None; LANES],
+            fetches: Fetches::default(),
+            flights: Flights::new(now),
+            written: Vec::new(),
+            bucket: Bucket::new(core.settings.replay.rate_per_s, now),
+            probe: start.probe,
+            delivered: false,
+            refused_topics: HashSet::new(),
+            busy: 0,
+            hinted: now,
+            last_sent: now,
+            pinged: None,
+            stop_at: None,
+            arrivals,
+            parked: None,
+            condemned: start.condemned,
+        }
+    }
+
+    async fn serve(&mut self, mut keeps: mpsc::Receiver<Kept>, stop: &CancellationToken) -> End {
+        match self.events(&mut keeps, stop).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn events(
+        &mut self,
+        keeps: &mut mpsc::Receiver<Kept>,
+        stop: &CancellationToken,
+    ) -> Result<std::convert::Infallible, End> {
+        self.greet()?;
+        self.decode()?;
+        loop {
+            let now = Instant::now();
+            self.fill(now)?;
+            let wake = self.on_time(now)?;
+            tokio::select! {
+                turn = self.pipe.turn(self.parked.is_none()) => self.turned(turn?)?,
+                (lane, records) = self.fetches.next() => self.fed(lane, records?),
+                Some(kept) = keeps.recv() => self.kept(kept)?,
+                room = self.arrivals.reserve(), if self.parked.is_some() => {
+                    if let (Ok(room), Some(parked)) = (room, self.parked.take()) {
+                        room.send(parked);
+                    }
+                    self.decode()?;
+                }
+                () = sleep_until(wake) => {}
+                () = stop.cancelled(), if self.stop_at.is_none() => self.begin_stop()?,
+            }
+        }
+    }
+
+    /// Subscribes, and tells the cloud that we are there: that overwrites our last will.
+    fn greet(&mut self) -> Result<(), End> {
+        let subscriptions = self.core.outbox.rules.subscriptions();
+        if !subscriptions.is_empty() {
+            self.put(&Out::Subscribe(SUBSCRIBE_ID, &subscriptions))?;
+        }
+        self.tell_cloud("up")
+    }
+
+    /// Says good-bye to the cloud; what is on its way gets a moment to be acknowledged.
+    fn begin_stop(&mut self) -> Result<(), End> {
+        self.stop_at = Some(Instant::now() + self.core.timing.stop);
+        self.tell_cloud("down")
+    }
+
+    fn turned(&mut self, turn: Turn) -> Result<(), End> {
+        match turn {
+            Turn::Closed => return Err(End::Closed),
+            Turn::Read => self.decode()?,
+            Turn::Wrote => {}
+            Turn::Flushed => {
+                for (lane, sequence) in std::mem::take(&mut self.written) {
+                    self.delivered(lane, sequence, 0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that were read for `lane`.
+    fn fed(&mut self, lane: usize, records: Vec<Record>) {
+        self.lanes[lane].feed(records.into_iter().map(|record| (record.sequence, record)));
+    }
+
+    /// Does what is due, and says when to look again.
+    fn on_time(&mut self, now: Instant) -> Result<Instant, End> {
+        let timing = &self.core.timing;
+        if let Some(stop_at) = self.stop_at {
+            let quiet = self.flights.len() == 0 && self.pipe.is_idle();
+            if quiet || now >= stop_at {
+                return Err(End::Stopped);
+            }
+        }
+        let patience = self.flights.patience_ends(timing.silence);
+        let pong_due = self.pinged.map(|at| at + timing.silence);
+        if [patience, pong_due].into_iter().flatten().any(|due| due <= now) {
+            return Err(End::Silent);
+        }
+        let ping_due = self.keepalive().map(|keepalive| self.last_sent + keepalive);
+        if self.pinged.is_none() && ping_due.is_some_and(|due| due <= now) {
+            self.put(&Out::PingReq)?;
+            self.pinged = Some(now);
+            return self.on_time(now);
+        }
+        let holds = self.hold.into_iter().flatten().filter(|until| *until > now);
+        let token = self.waits_for_token(now).then(|| self.bucket.next());
+        let next_ping = ping_due.filter(|_| self.pinged.is_none());
+        let due = [patience, pong_due, next_ping, self.stop_at, token];
+        Ok(due.into_iter().flatten().chain(holds).min().unwrap_or(now + Duration::from_secs(3600)))
+    }
+
+    fn keepalive(&self) -> Option<Duration> {
+        let wanted = self.welcome.keepalive_s.map(|s| Duration::from_secs(s.into()));
+        Some(wanted.unwrap_or(self.core.settings.keepalive)).filter(|keepalive| !keepalive.is_zero())
+    }
+
+    /// Appends a packet to what is to be written.
+    fn put(&mut self, packet: &Out<'_>) -> Result<(), End> {
+        self.codec.encode(packet, &mut self.pipe.outbox)?;
+        self.last_sent = Instant::now();
+        Ok(())
+    }
+
+    /// Gives a record up for good: it is counted, logged and taken out of the way.
+    fn set_aside(&mut self, lane: usize, sequence: u64, why: &str) {
+        let Core { settings, outbox, .. } = self.core;
+        tracing::warn!(bridge = %settings.name, class = lane, sequence, "a message is given up: {why}");
+        outbox.tally.set_aside.one();
+        self.lanes[lane].set_aside(sequence);
+    }
+}
+
+const _: () = assert!(Class::Bulk as usize == LANES - 1);

@@ -1,0 +1,131 @@
+//! From the hub into the store: a bridge as a durable consumer.
+//!
+//! The ticket of a message is settled when the store has it on disk or the cloud has acknowledged it,
+//! whichever comes first. Nothing here waits.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use super::LANES;
+use super::record::{Body, Record};
+use super::rules::{Route, Rules};
+use super::tally::Tally;
+use crate::format::Format;
+use crate::hub;
+use crate::model::{Message, Refusal, Ticket};
+use crate::runtime::Clock;
+use crate::store::{Chain, Full, Refused, Settle, Settled};
+
+/// The hub's end of a bridge.
+pub(super) struct Outbox {
+    pub(super) rules: Arc<Rules>,
+    /// By class.
+    pub(super) chains: [Chain; LANES],
+    pub(super) clock: Clock,
+    pub(super) tally: Arc<Tally>,
+    /// One bit per class whose chain had no room when it was last asked.
+    full: AtomicU8,
+}
+
+/// A ticket that the store settles, and that can be had back if the store does not take the record.
+type Shared = Arc<Mutex<Option<Ticket>>>;
+
+impl Outbox {
+    pub(super) fn new(rules: Arc<Rules>, chains: [Chain; LANES], clock: Clock, tally: Arc<Tally>) -> Self {
+        Self { rules, chains, clock, tally, full: AtomicU8::new(0) }
+    }
+
+    fn record(&self, message: &Message, route: Route) -> Record {
+        let Route { topic, prefix_len, qos, .. } = route;
+        let (stamp, body) = match &message.sample {
+            Some(sample) => (sample.stamp, Body::Sample((**sample).clone(), format_of(&message.payload))),
+            None => {
+                let (payload, properties) = (message.payload.clone(), message.properties.clone());
+                (self.clock.now(), Body::Publish { payload, properties })
+            }
+        };
+        Record { topic, prefix_len, qos, retain: message.retain, stamp, body }
+    }
+
+    /// What to do about a record that the store did not take.
+    fn not_taken(&self, why: Refused, class: usize, ticket: Option<Ticket>) -> Result<(), hub::Full> {
+        let refusal = match why {
+            Refused::NoRoom | Refused::Disk => {
+                self.full.fetch_or(1 << class, Ordering::Relaxed);
+                return Err(hub::Full(ticket));
+            }
+            Refused::Quota => Refusal::QuotaExceeded,
+            Refused::TooLarge | Refused::Closed => Refusal::Failed,
+        };
+        self.tally.refused_by_store.one();
+        if let Some(ticket) = ticket {
+            ticket.refuse(refusal);
+        }
+        Ok(())
+    }
+}
+
+/// The format of a sample's payload: JSON is an object, a bare value never begins like one.
+fn format_of(payload: &[u8]) -> Format {
+    if payload.first() == Some(&b'{') { Format::Json } else { Format::Value }
+}
+
+fn take(shared: &Shared) -> Option<Ticket> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Hands the store's word on to the ticket.
+fn settles(shared: Shared) -> Settle {
+    Box::new(move |settled| {
+        let Some(ticket) = take(&shared) else { return };
+        match settled {
+            Settled::Durable | Settled::Acked => ticket.settle(),
+            Settled::Refused(Refused::Quota | Refused::NoRoom) => ticket.refuse(Refusal::QuotaExceeded),
+            Settled::Refused(Refused::TooLarge | Refused::Disk | Refused::Closed) => ticket.refuse(Refusal::Failed),
+        }
+    })
+}
+
+impl hub::Durable for Outbox {
+    fn offer(&self, message: &Arc<Message>, ticket: Option<Ticket>) -> Result<(), hub::Full> {
+        let Some(route) = self.rules.route(message) else {
+            ticket.map(Ticket::settle);
+            return Ok(());
+        };
+        let (class, from_memory) = (route.class as usize, route.ack_from_memory);
+        let record = self.record(message, route).encode();
+        let shared: Option<Shared> = ticket.map(|ticket| Arc::new(Mutex::new(Some(ticket))));
+        let settle = shared.clone().filter(|_| !from_memory).map(settles);
+        match self.chains[class].offer(record, settle) {
+            Ok(_) => {
+                self.tally.taken.one();
+                if from_memory {
+                    shared.as_ref().and_then(take).map(Ticket::settle);
+                }
+                Ok(())
+            }
+            Err(Full { why, .. }) => self.not_taken(why, class, shared.as_ref().and_then(take)),
+        }
+    }
+
+    /// Waits for the chains that had no room, and for no others: those have room and would end the wait at once.
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let full = self.full.load(Ordering::Relaxed);
+        let mut waits: Vec<_> = (0..LANES)
+            .filter(|class| full & 1 << class != 0)
+            .map(|class| (class, Box::pin(self.chains[class].room())))
+            .collect();
+        Box::pin(poll_fn(move |context| {
+            for (class, wait) in &mut waits {
+                if wait.as_mut().poll(context).is_ready() {
+                    self.full.fetch_and(!(1 << *class), Ordering::Relaxed);
+                    return Poll::Ready(());
+                }
+            }
+            if waits.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        }))
+    }
+}

@@ -1,0 +1,111 @@
+//! How a bridge is, and telling it to everybody here.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::core::Core;
+use super::record::Record;
+use super::uplink::codec::Codec;
+use crate::format::{BridgeStatus, Time};
+use crate::model::{Message, Stamp};
+use crate::runtime::Clock;
+
+/// Whether a session with the cloud is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Since when, by the wall clock, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// The version of MQTT that is spoken, 4 (3.1.1) or 5, when it is open.
+    pub version: Option<u8>,
+    /// Why it is not.
+    pub reason: Option<String>,
+}
+
+impl Condition {
+    pub(super) fn up(clock: &Clock, codec: Codec) -> Self {
+        let version = match codec {
+            Codec::V4 => 4,
+            Codec::V5 => 5,
+        };
+        Self { since_ms: clock.wall_ms(), version: Some(version), reason: None }
+    }
+
+    pub(super) fn down(clock: &Clock, why: &str) -> Self {
+        Self { since_ms: clock.wall_ms(), version: None, reason: Some(why.to_owned()) }
+    }
+
+    /// Whether a session is open.
+    pub fn is_up(&self) -> bool {
+        self.version.is_some()
+    }
+
+    pub(super) fn is_other_than(&self, other: &Self) -> bool {
+        self.version != other.version || self.reason != other.reason
+    }
+
+    /// What the cloud shall say when we vanish.
+    pub(super) fn will(&self) -> Vec<u8> {
+        self.document(0, None, 0)
+    }
+
+    fn document(&self, backlog: u64, oldest: Option<Stamp>, dropped: u64) -> Vec<u8> {
+        BridgeStatus {
+            state: if self.is_up() { "up" } else { "down" },
+            since: Time(self.since_ms),
+            reason: self.reason.as_deref(),
+            backlog,
+            oldest: oldest.map(|stamp| Time(stamp.wall_ms)),
+            dropped,
+        }
+        .encode()
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.version, &self.reason) {
+            (Some(5), _) => f.write_str("connected, MQTT 5"),
+            // What 3.1.1 cannot carry is said here, because nobody would miss it otherwise.
+            (Some(_), _) => f.write_str("connected, MQTT 3.1.1: no dedupe key, expiry or content type"),
+            (None, reason) => write!(f, "not connected: {}", reason.as_deref().unwrap_or("unknown")),
+        }
+    }
+}
+
+/// Publishes the state, retained, at every change and every so often while there is a backlog.
+pub(super) async fn tell(core: &Core, mut condition: watch::Receiver<Condition>) -> Infallible {
+    let mut had_backlog = true;
+    loop {
+        let now = condition.borrow_and_update().clone();
+        let backlog = core.backlog();
+        let oldest = if backlog > 0 { oldest(core).await } else { None };
+        let document = now.document(backlog, oldest, core.dropped());
+        let message = Message::own(core.outbox.rules.status().clone(), document).retained();
+        core.hub.publish(message).await;
+        // Between the ticks only a change is told, and the end of a backlog once.
+        while let Err(_tick) = timeout(core.timing.status, condition.changed()).await {
+            let has_backlog = core.backlog() > 0;
+            if has_backlog || std::mem::replace(&mut had_backlog, has_backlog) {
+                break;
+            }
+        }
+    }
+}
+
+/// When the oldest record that waits was taken.
+async fn oldest(core: &Core) -> Option<Stamp> {
+    let mut oldest: Option<Stamp> = None;
+    for chain in &core.outbox.chains {
+        let first = chain.first_unacked();
+        if first == chain.next_sequence() {
+            continue;
+        }
+        let records = chain.read(first, 1).await.unwrap_or_default();
+        let stamp = records.first().and_then(|record| Record::decode(&record.bytes).ok()).map(|record| record.stamp);
+        oldest = oldest.into_iter().chain(stamp).min_by_key(|stamp| stamp.wall_ms);
+    }
+    oldest
+}
