@@ -163,8 +163,8 @@ impl Bridge {
         let mut why = "no endpoint is configured".to_owned();
         for endpoint in &self.core.settings.endpoints {
             let codec = past.codec(self.core.settings.version);
-            let opening = open(&self.dialer, endpoint, codec, &self.hello());
-            let opened = timeout(self.core.timing.open, opening).await;
+            let hello = self.hello();
+            let opened = timeout(self.core.timing.open, open(&self.dialer, endpoint, codec, &hello)).await;
             if let Ok(end) = &opened {
                 past.learn_version(codec, end.as_ref().map(drop));
             }

@@ -67,7 +67,8 @@ impl Core {
     pub(super) fn dropped(&self) -> u64 {
         let counters = self.outbox.tally.read();
         let chains = self.store.status().chains;
-        let lost: u64 = chains.iter().filter(|chain| chain.key.queue == self.settings.name).map(|chain| chain.lost).sum();
+        let lost: u64 =
+            chains.iter().filter(|chain| chain.key.queue == self.settings.name).map(|chain| chain.lost).sum();
         lost + counters.set_aside + counters.expired
     }
 }

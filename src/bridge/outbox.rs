@@ -77,6 +77,12 @@ fn take(shared: &Shared) -> Option<Ticket> {
     shared.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
+fn settle(ticket: Option<Ticket>) {
+    if let Some(ticket) = ticket {
+        ticket.settle();
+    }
+}
+
 /// Hands the store's word on to the ticket.
 fn settles(shared: Shared) -> Settle {
     Box::new(move |settled| {
@@ -92,18 +98,18 @@ fn settles(shared: Shared) -> Settle {
 impl hub::Durable for Outbox {
     fn offer(&self, message: &Arc<Message>, ticket: Option<Ticket>) -> Result<(), hub::Full> {
         let Some(route) = self.rules.route(message) else {
-            ticket.map(Ticket::settle);
+            settle(ticket);
             return Ok(());
         };
         let (class, from_memory) = (route.class as usize, route.ack_from_memory);
         let record = self.record(message, route).encode();
         let shared: Option<Shared> = ticket.map(|ticket| Arc::new(Mutex::new(Some(ticket))));
-        let settle = shared.clone().filter(|_| !from_memory).map(settles);
-        match self.chains[class].offer(record, settle) {
+        let settled = shared.clone().filter(|_| !from_memory).map(settles);
+        match self.chains[class].offer(record, settled) {
             Ok(_) => {
                 self.tally.taken.one();
                 if from_memory {
-                    shared.as_ref().and_then(take).map(Ticket::settle);
+                    settle(shared.as_ref().and_then(take));
                 }
                 Ok(())
             }

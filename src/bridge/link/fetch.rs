@@ -3,12 +3,18 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::LANES;
 use crate::store::{Chain, ReadError, Record};
 
 /// Bytes of records that are read from one chain at once.
 const READ_BYTES: usize = 64 * 1024;
+
+/// How long to wait after a read that gave nothing.
+const NOTHING_THERE: Duration = Duration::from_millis(100);
 
 type Read = Pin<Box<dyn Future<Output = Result<Vec<Record>, ReadError>> + Send>>;
 
@@ -25,7 +31,12 @@ impl Fetches {
                 if let Some(before) = from.checked_sub(1) {
                     chain.more(before).await;
                 }
-                chain.read(from, READ_BYTES).await
+                let records = chain.read(from, READ_BYTES).await;
+                if records.as_ref().is_ok_and(Vec::is_empty) {
+                    // All that was there is gone meanwhile; the next look must not come at once.
+                    sleep(NOTHING_THERE).await;
+                }
+                records
             }));
         }
     }

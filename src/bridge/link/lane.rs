@@ -110,14 +110,11 @@ impl<R> Lane<R> {
     }
 
     /// How often `sequence` was refused for good, this time included if it is `permanent`.
-    /// `None` when the answer is stale.
+    /// `None` when it is done, or flies again under another packet id.
     pub(super) fn refused(&mut self, sequence: u64, id: u16, permanent: bool) -> Option<u32> {
         let entry = self.entries.get_mut(&sequence)?;
-        if entry.state != State::Flying(id) {
-            return None;
-        }
         entry.tries += u32::from(permanent);
-        Some(entry.tries)
+        [State::Flying(id), State::Again].contains(&entry.state).then_some(entry.tries)
     }
 
     /// The hash of the topic of `sequence`, if it was sent and is not done.

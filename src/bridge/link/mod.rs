@@ -182,7 +182,7 @@ impl<'a> Link<'a> {
                 turn = self.pipe.turn(self.parked.is_none()) => self.turned(turn?)?,
                 (lane, records) = self.fetches.next() => self.fed(lane, records?),
                 Some(kept) = keeps.recv() => self.kept(kept)?,
-                room = self.arrivals.reserve(), if self.parked.is_some() => {
+                room = self.arrivals.clone().reserve_owned(), if self.parked.is_some() => {
                     if let (Ok(room), Some(parked)) = (room, self.parked.take()) {
                         room.send(parked);
                     }

@@ -83,8 +83,13 @@ mod tests {
     fn a_sample_from_before_the_clock_was_set_leaves_with_its_real_time() {
         let then = stamp(1000, 5_000, TimeQuality::Unsynced);
         let measure = Measure::named("t", "", 1);
-        let sample =
-            Sample { sensor: Name::new("s").unwrap(), reading: measure.is(1.0), stamp: then, quality: Quality::Ok, sequence: 1 };
+        let sample = Sample {
+            sensor: Name::new("s").unwrap(),
+            reading: measure.is(1.0),
+            stamp: then,
+            quality: Quality::Ok,
+            sequence: 1,
+        };
         let text = |now| {
             let record = record(then, Body::Sample(sample.clone(), Format::Json));
             String::from_utf8(publish(record, "k".into(), now).unwrap().payload.to_vec()).unwrap()

@@ -105,7 +105,14 @@ impl Link<'_> {
         format!("{id}/{}/{queue}.{lane}/{}", stored.start, stored.sequence)
     }
 
-    fn depart(&mut self, lane: usize, sequence: u64, topic: u64, mut publish: Publish, now: Instant) -> Result<(), End> {
+    fn depart(
+        &mut self,
+        lane: usize,
+        sequence: u64,
+        topic: u64,
+        mut publish: Publish,
+        now: Instant,
+    ) -> Result<(), End> {
         publish.retain &= self.welcome.retain;
         publish.dup = self.core.sent_before(lane, sequence) && publish.qos != Qos::AtMostOnce;
         if publish.qos != Qos::AtMostOnce {

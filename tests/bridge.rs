@@ -1,0 +1,16 @@
+//! Bridges against real brokers, over links that fail.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod common;
+#[path = "bridge/fake.rs"]
+mod fake;
+#[path = "bridge/forward.rs"]
+mod forward;
+#[path = "bridge/harness.rs"]
+mod harness;
+#[path = "bridge/links.rs"]
+mod links;
+#[path = "bridge/receive.rs"]
+mod receive;
+#[path = "bridge/refusals.rs"]
+mod refusals;
