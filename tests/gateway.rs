@@ -1,0 +1,11 @@
+//! The whole gateway, as its own process or in this one, over real sockets and with a real cloud broker.
+
+mod common;
+#[path = "gateway/cloud.rs"]
+mod cloud;
+#[path = "gateway/lan.rs"]
+mod lan;
+#[path = "gateway/outage.rs"]
+mod outage;
+#[path = "gateway/process.rs"]
+mod process;

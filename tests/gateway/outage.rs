@@ -1,0 +1,154 @@
+//! An outage of the cloud with a SIGKILL in the middle: everything acknowledged arrives, in order.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::cloud::{Arrival, Arrivals, collect};
+use crate::common::mosquitto::{Mosquitto, free_address};
+use crate::lan::{Acknowledged, Device};
+use crate::process::Weir;
+
+/// Kill times are drawn from these; one run each.
+const SEEDS: u64 = 10;
+const OUTAGE: Duration = Duration::from_secs(20);
+/// Four devices, each 50 messages per second.
+const DEVICES: usize = 4;
+/// Unacknowledged messages of the bridge, and of acknowledgements that were not written yet (5 s at 200/s).
+const WINDOW: usize = 256 + 5 * 200;
+
+/// Devices publish into the gateway while the cloud goes away for 20 s and the gateway is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_acknowledged_arrives_in_order_through_an_outage_and_a_kill() {
+    // All runs at once: they wait for most of the time.
+    let mut runs: JoinSet<()> = (0..SEEDS).map(run).collect();
+    while let Some(run) = runs.join_next().await {
+        run.expect("this run holds the promise");
+    }
+}
+
+async fn run(seed: u64) {
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut cloud = Mosquitto::start().await;
+    let (arrivals, collector) = collect(cloud.address(), "site/#");
+    let address = free_address();
+    let (_dir, config) = configuration(address, cloud.address());
+    let mut weir = Weir::start(&config, address).await;
+    let stop = CancellationToken::new();
+    let devices: JoinSet<Acknowledged> = (0..DEVICES).map(|n| device(n).run(address, stop.clone())).collect();
+    wait_for_arrivals(&arrivals, 200).await;
+
+    cloud.stop();
+    let (began, killed_after) = (Instant::now(), OUTAGE.mul_f64(chance.f64()));
+    sleep(killed_after).await;
+    weir.kill_and_start().await;
+    let killed = Instant::now();
+    sleep(OUTAGE.saturating_sub(began.elapsed())).await;
+    cloud.start_again().await;
+
+    sleep(Duration::from_secs(3)).await;
+    stop.cancel();
+    let acknowledged: Acknowledged = devices.join_all().await.into_iter().flatten().collect();
+    wait_until_arrived(&arrivals, &acknowledged, seed).await;
+    collector.abort();
+    let arrivals = arrivals.lock().expect("no panic in there").clone();
+    judge(&acknowledged, &arrivals, seed);
+    assert!(arrivals.keys().any(|topic| topic.starts_with("site/shed/host/")), "readings arrive too");
+    assert_eq!(weir.terminate(), Some(0), "seed {seed}: SIGTERM ends it well {:?}", killed.elapsed());
+}
+
+fn device(n: usize) -> Device {
+    Device { name: format!("d{n}"), topics: 3, every: Duration::from_millis(20) }
+}
+
+/// All demo sensors and one bridge.
+fn configuration(hub: SocketAddr, cloud: SocketAddr) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let demo = include_str!("../../config/demo.toml");
+    let mut text = String::new();
+    for line in demo.lines() {
+        let line = match line.split('=').next().unwrap_or_default().trim() {
+            "state_dir" => format!("state_dir = \"{}\"", dir.path().join("state").display()),
+            "name" if text.contains("[gateway]") && !text.contains("name = ") => "name = \"shed\"".to_owned(),
+            _ => line.replace("127.0.0.1:1883", &hub.to_string()),
+        };
+        writeln!(text, "{line}").expect("a string");
+    }
+    let bridge = format!(
+        "\n[[bridge]]\nname = \"cloud\"\nurl = \"mqtt://{cloud}\"\nclient_id = \"shed-gw\"\n\
+         [[bridge.forward]]\ntopics = [\"#\"]\nprefix = \"site/\"\n"
+    );
+    text.push_str(&bridge);
+    let config = dir.path().join("weir.toml");
+    std::fs::write(&config, text).expect("the scratch directory is writable");
+    (dir, config)
+}
+
+async fn wait_for_arrivals(arrivals: &Arrivals, count: usize) {
+    let enough = async {
+        while arrivals.lock().expect("no panic in there").values().map(Vec::len).sum::<usize>() < count {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), enough).await.expect("messages reach the cloud");
+}
+
+async fn wait_until_arrived(arrivals: &Arrivals, acknowledged: &Acknowledged, seed: u64) {
+    let all = async {
+        while missing(acknowledged, &arrivals.lock().expect("no panic in there")) > 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    if timeout(Duration::from_secs(60), all).await.is_err() {
+        let missing = missing(acknowledged, &arrivals.lock().expect("no panic in there"));
+        panic!("seed {seed}: {missing} acknowledged messages did not arrive within 60 s");
+    }
+}
+
+fn numbers(arrivals: &[Arrival]) -> Vec<u64> {
+    let number = |arrival: &Arrival| String::from_utf8_lossy(&arrival.payload).parse().expect("a number");
+    arrivals.iter().map(number).collect()
+}
+
+fn missing(acknowledged: &Acknowledged, arrivals: &BTreeMap<String, Vec<Arrival>>) -> usize {
+    let missing = |(topic, wanted): (&String, &Vec<u64>)| {
+        let got: HashSet<u64> =
+            arrivals.get(&format!("site/{topic}")).map(|got| numbers(got)).unwrap_or_default().into_iter().collect();
+        wanted.iter().filter(|number| !got.contains(number)).count()
+    };
+    acknowledged.iter().map(missing).sum()
+}
+
+/// Order per topic, counting the first arrival of each; repeats carry the key of their first arrival.
+fn judge(acknowledged: &Acknowledged, arrivals: &BTreeMap<String, Vec<Arrival>>, seed: u64) {
+    assert_eq!(missing(acknowledged, arrivals), 0, "seed {seed}");
+    let (mut total, mut repeats) = (0, 0);
+    for (topic, arrived) in arrivals.iter().filter(|(topic, _)| topic.starts_with("site/lan/")) {
+        let mut keys: BTreeMap<u64, &str> = BTreeMap::new();
+        for (number, arrival) in numbers(arrived).into_iter().zip(arrived) {
+            total += 1;
+            match keys.get(&number) {
+                Some(key) => {
+                    repeats += 1;
+                    assert_eq!(*key, arrival.key, "seed {seed}: {topic} {number} came again under another key");
+                }
+                None => {
+                    let last = keys.last_key_value().map_or(0, |(last, _)| *last);
+                    assert!(number > last, "seed {seed}: {topic} {number} came after {last}");
+                    assert!(arrival.key.contains('='), "seed {seed}: {topic} {number} has no key");
+                    keys.insert(number, &arrival.key);
+                }
+            }
+        }
+    }
+    assert!(repeats <= WINDOW, "seed {seed}: {repeats} repeats of {total}");
+    let promised: usize = acknowledged.values().map(Vec::len).sum();
+    println!("seed {seed}: {promised} acknowledged, {total} arrived, {repeats} repeats");
+}
