@@ -7,5 +7,7 @@ mod cloud;
 mod lan;
 #[path = "gateway/outage.rs"]
 mod outage;
+#[path = "gateway/powercut.rs"]
+mod powercut;
 #[path = "gateway/process.rs"]
 mod process;

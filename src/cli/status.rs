@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         print(&report, &mut out)?;
     }
     // Scripts ask with the exit code whether somebody should look.
-    let well = report.parts.iter().all(|part| part.state == "ok") && report.store.trouble.is_empty();
+    let well = report.parts.iter().all(|part| part.state == "ok") && !report.store.failing;
     Ok(if well { Exit::Good } else { Exit::Failed })
 }
 
@@ -44,11 +44,14 @@ fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "hub      {}", counts.join(", "))?;
     let store = &report.store;
     writeln!(out, "store    {} of {} bytes", store.used, store.quota)?;
-    for (what, count) in &store.trouble {
-        writeln!(out, "         {what}: {count}")?;
+    if store.failing {
+        writeln!(out, "         THE DISK REFUSES WRITES: nothing is acknowledged")?;
     }
-    for ChainReport { queue, class, pending, dropped } in &store.chains {
-        writeln!(out, "         {queue} class {class}: {pending} waiting, {dropped} dropped")?;
+    if store.errors + store.damage > 0 {
+        writeln!(out, "         {} failed writes, {} damaged pieces", store.errors, store.damage)?;
+    }
+    for ChainReport { key, backlog, elided, refused, lost } in &store.chains {
+        writeln!(out, "         {key}: {backlog} waiting, {elided} never written, {refused} refused, {lost} lost")?;
     }
     Ok(())
 }

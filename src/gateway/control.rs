@@ -104,8 +104,8 @@ pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Serves clients until `stop`.
-pub(super) async fn serve(listener: UnixListener, hub: Hub, reporter: Reporter, stop: CancellationToken) {
-    let (places, reporter) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(reporter));
+pub(super) async fn serve(listener: UnixListener, client: Client, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let Ok((stream, _)) = accepted else {
             // Out of file descriptors: wait for some to be closed.
@@ -114,9 +114,8 @@ pub(super) async fn serve(listener: UnixListener, hub: Hub, reporter: Reporter, 
         };
         // A client too many is told by the closed connection.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let (hub, reporter, stop) = (hub.clone(), Arc::clone(&reporter), stop.clone());
+        let (client, stop) = (client.clone(), stop.clone());
         tokio::spawn(async move {
-            let client = Client { hub, reporter };
             if let Some(Err(error)) = stop.run_until_cancelled(client.serve(stream)).await {
                 tracing::debug!(%error, "control client");
             }
@@ -125,9 +124,13 @@ pub(super) async fn serve(listener: UnixListener, hub: Hub, reporter: Reporter, 
     }
 }
 
-struct Client {
-    hub: Hub,
-    reporter: Arc<Reporter>,
+/// Everything a connection needs.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) hub: Hub,
+    pub(super) reporter: Arc<Reporter>,
+    /// Topics that only the gateway publishes to.
+    pub(super) own: Arc<[Filter]>,
 }
 
 impl Client {
@@ -172,7 +175,7 @@ impl Client {
 
     async fn publish(&self, topic: &str, payload: Vec<u8>, qos: u8, retain: bool) -> Answer {
         let topic = match Topic::new(topic) {
-            Ok(topic) if !self.hub.owns(&topic) => topic,
+            Ok(topic) if !self.own.iter().any(|own| own.matches(&topic)) => topic,
             Ok(_) => return Answer::Error { error: format!("only the gateway itself publishes to {topic}") },
             Err(error) => return Answer::Error { error: error.to_string() },
         };

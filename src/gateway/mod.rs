@@ -3,18 +3,21 @@
 //! Invariants: samplers, outputs, bridges and hub know each other only through the hub. Only hub and
 //! store may end the process; everything else is kept alive by its supervisor.
 
+pub mod control;
 mod phase;
+pub mod report;
 mod start;
 mod status;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::timeout;
 
 use crate::hub::Hub;
-use crate::model::Name;
+use crate::model::{Filter, Name};
 use crate::plan::Plan;
 use crate::runtime::{Board, Clock, systemd};
 use crate::store::Store;
@@ -38,12 +41,19 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts everything in `plan`, keeping durable state on `disk`.
+    /// Starts everything in `plan`, keeping durable state on `disk`; `control` is where the control
+    /// socket goes, if there is to be one.
     ///
     /// # Errors
-    /// When the store cannot be opened or the hub cannot listen. Sensors, outputs and bridges that
+    /// When the store cannot be opened, the hub cannot listen or the control socket cannot be made. Sensors, outputs and bridges that
     /// fail are health states, never an error here.
-    pub async fn start(plan: Plan, disk: Box<dyn Disk>, clock: Clock) -> anyhow::Result<Self> {
+    pub async fn start(
+        plan: Plan,
+        disk: Box<dyn Disk>,
+        clock: Clock,
+        control: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let own = own_topics(&plan.gateway.name, &plan.hub.own);
         let core = Phase::new("hub");
         let settings = plan.store;
         let store = tokio::task::spawn_blocking(move || Store::open(disk, settings)).await?;
@@ -62,6 +72,9 @@ impl Gateway {
         gateway.start_bridges(plan.bridges);
         gateway.start_devices(plan.buses, plan.sensors, plan.outputs);
         gateway.start_reports();
+        if let Some(path) = control {
+            gateway.start_control(path, own)?;
+        }
         status::say(&gateway.hub, &gateway.name, &gateway.clock, "up").await;
         Ok(gateway)
     }
@@ -104,4 +117,9 @@ impl Gateway {
         timeout(CLOSING, self.store.close()).await.context("the store did not close in time")??;
         Ok(())
     }
+}
+
+fn own_topics(gateway: &Name, own: &[Name]) -> Vec<Filter> {
+    let below = |name: &Name| Filter::new(&format!("{gateway}/{name}/#")).expect("names are safe topic levels");
+    own.iter().map(below).collect()
 }

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::format::Time;
-use crate::hub::Hub;
+use crate::hub::{Counters, Hub};
 use crate::model::Name;
 use crate::runtime::{Board, Clock, Part, State, Status};
-use crate::store::Store;
+use crate::store::{self, ChainStatus, Store};
 
 /// The whole gateway.
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,10 +51,18 @@ pub struct PartReport {
 pub struct StoreReport {
     /// Bytes on disk.
     pub used: u64,
-    /// The most it may be.
+    /// The most they may be.
     pub quota: u64,
-    /// What is wrong with it, if anything.
-    pub trouble: Vec<(String, u64)>,
+    /// Whether the disk refused the last write, so that nothing is acknowledged.
+    pub failing: bool,
+    /// Writes and flushes that failed.
+    pub errors: u64,
+    /// Pieces found damaged.
+    pub damage: u64,
+    /// Bytes written since the start.
+    pub bytes_written: u64,
+    /// Frames written and flushed since the start.
+    pub commits: u64,
     /// The queues.
     pub chains: Vec<ChainReport>,
 }
@@ -62,14 +70,16 @@ pub struct StoreReport {
 /// One queue.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ChainReport {
-    /// The bridge it belongs to.
-    pub queue: String,
-    /// Its class.
-    pub class: u8,
-    /// Records that wait.
-    pub pending: u64,
-    /// Records dropped so far.
-    pub dropped: u64,
+    /// Whose it is, and its class.
+    pub key: String,
+    /// Records that wait for their receiver, on disk or in memory.
+    pub backlog: u64,
+    /// Records that were delivered before they had to be written, since the start.
+    pub elided: u64,
+    /// Records refused since the start.
+    pub refused: u64,
+    /// Records lost to quota or damage since the store was made.
+    pub lost: u64,
 }
 
 /// Makes reports.
@@ -88,8 +98,8 @@ impl Reporter {
             version: env!("CARGO_PKG_VERSION").into(),
             time: Time(self.clock.wall_ms()).to_string(),
             parts: self.board.all().iter().map(|(part, status)| part_report(part, status)).collect(),
-            hub: self.hub.counters().named().map(|(name, count)| (name.to_owned(), count)).collect(),
-            store: store_report(&self.store),
+            hub: hub_report(&self.hub.counters()),
+            store: store_report(&self.store.status()),
         }
     }
 }
@@ -109,6 +119,49 @@ fn part_report(part: &Part, status: &Status) -> PartReport {
     }
 }
 
-fn store_report(_store: &Store) -> StoreReport {
-    StoreReport { used: 0, quota: 0, trouble: Vec::new(), chains: Vec::new() }
+fn store_report(status: &store::Status) -> StoreReport {
+    let totals = &status.totals;
+    StoreReport {
+        used: status.used,
+        quota: status.quota,
+        failing: status.failing,
+        errors: totals.errors,
+        damage: totals.damage,
+        bytes_written: totals.bytes_written,
+        commits: totals.commits,
+        chains: status.chains.iter().map(chain_report).collect(),
+    }
+}
+
+fn chain_report(chain: &ChainStatus) -> ChainReport {
+    ChainReport {
+        key: chain.key.to_string(),
+        backlog: chain.next_sequence.saturating_sub(chain.first_unacked),
+        elided: chain.elided,
+        refused: chain.refused,
+        lost: chain.lost,
+    }
+}
+
+/// The hub's counters with their names; those by reason only where there are any.
+fn hub_report(counters: &Counters) -> Vec<(String, u64)> {
+    let plain = [
+        ("clients", counters.clients),
+        ("sessions", counters.sessions),
+        ("connections", counters.connections),
+        ("messages_in", counters.messages_in),
+        ("messages_out", counters.messages_out),
+        ("bytes_in", counters.bytes_in),
+        ("bytes_out", counters.bytes_out),
+        ("dropped", counters.dropped),
+        ("expired", counters.expired),
+        ("retained", counters.retained),
+        ("retained_bytes", counters.retained_bytes),
+        ("subscriptions", counters.subscriptions),
+    ];
+    let by_reason = [("refused", &counters.refused), ("closed", &counters.closed)];
+    let by_reason = by_reason.into_iter().flat_map(|(what, counts)| {
+        counts.iter().map(move |(reason, count)| (format!("{what}_{reason}"), *count))
+    });
+    plain.into_iter().map(|(name, count)| (name.to_owned(), count)).chain(by_reason).collect()
 }

@@ -1,17 +1,27 @@
 //! From the parts of a plan to supervised tasks.
 
+use std::path::Path;
 use std::sync::Arc;
+
+use anyhow::Context as _;
 
 use tokio::sync::watch;
 
-use super::Gateway;
+use super::report::Reporter;
+use super::{Gateway, control};
 use super::status::Teller;
 use crate::bridge;
 use crate::bus::{self, Buses};
+use crate::hub::Hub;
+use crate::model::{Filter, Message, Name, Topic};
 use crate::output::{Driven, Output};
 use crate::plan::{OutputPlan, SensorPlan};
 use crate::runtime::{Backoff, Board, Part, State, supervise, systemd};
 use crate::sampler::{Sampler, Sensor};
+use crate::store::Store;
+
+/// The watchdog's heartbeat passes through the hub here; clients never see it, `#` does not match it.
+const BEAT: &str = "$weir/beat";
 
 impl Gateway {
     pub(super) fn start_bridges(&mut self, bridges: Vec<bridge::Settings>) {
@@ -37,7 +47,7 @@ impl Gateway {
         self.core.spawn(Teller { gateway, hub, board, samplers }.run(stop));
     }
 
-    fn start_sensor(&mut self, plan: SensorPlan, buses: &Buses) -> (crate::model::Name, Arc<Sampler>) {
+    fn start_sensor(&mut self, plan: SensorPlan, buses: &Buses) -> (Name, Arc<Sampler>) {
         let name = plan.name.clone();
         let health = self.board.health(Part::Sensor(name.clone()));
         let sensor = Sensor {
@@ -51,7 +61,7 @@ impl Gateway {
             qos: plan.publish.qos,
             retain: plan.publish.retain,
             format: plan.publish.format,
-            simulated: plan.simulated,
+            simulated: plan.configured.is_simulated(buses),
         };
         let sampler = Sampler::new(sensor, buses.clone(), self.hub.clone(), self.clock.clone(), health.clone());
         let (running, stop) = (Arc::clone(&sampler), self.devices.stop());
@@ -96,13 +106,33 @@ impl Gateway {
 
     pub(super) fn start_reports(&mut self) {
         let (hub, store) = (self.hub.clone(), self.store.clone());
-        let beat = move || {
-            let (hub, store) = (hub.clone(), store.clone());
-            async move { hub.beat().await && store.beat().await }
-        };
+        let beat = move || beats(hub.clone(), store.clone());
         let report = systemd::report(self.board.clone(), beat, self.core.stop());
         self.core.spawn(report);
     }
+
+    pub(super) fn start_control(&mut self, path: &Path, own: Vec<Filter>) -> anyhow::Result<()> {
+        let listener = control::bind(path).with_context(|| format!("no control socket at {}", path.display()))?;
+        let reporter = Reporter {
+            gateway: self.name.clone(),
+            hub: self.hub.clone(),
+            store: self.store.clone(),
+            board: self.board.clone(),
+            clock: self.clock.clone(),
+        };
+        let client = control::Client { hub: self.hub.clone(), reporter: Arc::new(reporter), own: own.into() };
+        let stop = self.core.stop();
+        self.core.spawn(control::serve(listener, client, stop));
+        Ok(())
+    }
+}
+
+/// A message makes its way through the hub, and the store answers.
+async fn beats(hub: Hub, store: Store) -> bool {
+    let topic = Topic::new(BEAT).expect("a good topic");
+    let mut beats = hub.subscribe(vec![Filter::from(&topic)], 1);
+    hub.publish(Message::own(topic, [])).await;
+    beats.recv().await.is_some() && tokio::task::spawn_blocking(move || store.status()).await.is_ok()
 }
 
 fn link_is_up(board: &Board) -> bool {
