@@ -32,6 +32,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
+/// Tells why a configuration cannot be used, on standard error.
+pub(super) fn refuse(report: &Report) -> anyhow::Result<Exit> {
+    tell(report)?;
+    Ok(Exit::WrongConfiguration)
+}
+
+/// Prints a report on standard error, where the output of the command is not.
+pub(super) fn tell(report: &Report) -> io::Result<()> {
+    let colour = io::stderr().is_terminal();
+    io::stderr().lock().write_all(report.render(colour).as_bytes())
+}
+
 /// The warnings and an empty line, if there are any.
 fn warnings(report: &Report, colour: bool) -> String {
     match report.render(colour) {

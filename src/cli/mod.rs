@@ -4,9 +4,16 @@
 
 mod check;
 mod completions;
+mod control;
 mod drivers;
 mod init;
+mod live;
 mod man;
+mod publish;
+mod read;
+mod run;
+mod status;
+mod sub;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -23,12 +30,22 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the gateway
+    Run(run::Args),
     /// Check a configuration: every problem in one run
     Check(check::Args),
     /// Write a first configuration for what this machine offers
     Init(init::Args),
     /// List the drivers, or show all about one
     Drivers(drivers::Args),
+    /// Read one sensor once, without a running gateway
+    Read(read::Args),
+    /// Show messages as they pass through the hub
+    Sub(sub::Args),
+    /// Publish one message through the hub
+    Pub(publish::Args),
+    /// Show how a running gateway is
+    Status(status::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print or write the manual pages
@@ -72,9 +89,14 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
+            Command::Run(args) => run::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Init(args) => init::run(&args),
             Command::Drivers(args) => drivers::run(&args),
+            Command::Read(args) => read::run(&args),
+            Command::Sub(args) => sub::run(args),
+            Command::Pub(args) => publish::run(args),
+            Command::Status(args) => status::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
         }

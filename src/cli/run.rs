@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     logging::start(args.live).context("logging cannot start")?;
     let mut plan = match plan::load(&args.config) {
         Ok((plan, report)) => {
-            super::check::warn(&report)?;
+            super::check::tell(&report)?;
             plan
         }
         Err(report) => return super::check::refuse(&report),

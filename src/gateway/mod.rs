@@ -11,11 +11,13 @@ mod status;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::timeout;
 
+use crate::bridge::Bridge;
 use crate::hub::Hub;
 use crate::model::{Filter, Name};
 use crate::plan::Plan;
@@ -35,8 +37,9 @@ pub struct Gateway {
     store: Store,
     board: Board,
     clock: Clock,
+    bridges: Vec<Arc<Bridge>>,
     devices: Phase,
-    bridges: Phase,
+    uplinks: Phase,
     core: Phase,
 }
 
@@ -58,18 +61,21 @@ impl Gateway {
         let settings = plan.store;
         let store = tokio::task::spawn_blocking(move || Store::open(disk, settings)).await?;
         let store = store.context("the store cannot be opened")?;
-        let hub = Hub::start(plan.hub, core.stop()).await.context("the hub cannot start")?;
+        let hub = Hub::bind(plan.hub, core.stop()).await.context("the hub cannot start")?;
         let mut gateway = Self {
             name: plan.gateway.name,
             hub,
             store,
             board: Board::new(clock.clone()),
             clock,
+            bridges: Vec::new(),
             devices: Phase::new("devices"),
-            bridges: Phase::new("bridges"),
+            uplinks: Phase::new("bridges"),
             core,
         };
         gateway.start_bridges(plan.bridges);
+        // Only now: a message that is acknowledged must have met every bridge it is for.
+        gateway.hub.serve();
         gateway.start_devices(plan.buses, plan.sensors, plan.outputs);
         gateway.start_reports();
         if let Some(path) = control {
@@ -104,7 +110,8 @@ impl Gateway {
         self.hub.local_addrs()
     }
 
-    /// Stops in the direction of flow: devices, then bridges, then the hub, then the store.
+    /// Stops in the direction of flow: devices, then the hub's clients, then bridges, then the store.
+    /// Bridges stay attached to the last, so that nothing is acknowledged that they did not get.
     ///
     /// # Errors
     /// When the store could not write what was still in memory.
@@ -112,9 +119,10 @@ impl Gateway {
         systemd::stopping();
         self.devices.end().await;
         status::say(&self.hub, &self.name, &self.clock, "down").await;
-        self.bridges.end().await;
         self.core.end().await;
+        self.uplinks.end().await;
         timeout(CLOSING, self.store.close()).await.context("the store did not close in time")??;
+        drop(self.bridges);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::report::Reporter;
 use super::{Gateway, control};
 use super::status::Teller;
-use crate::bridge;
+use crate::bridge::{self, Bridge};
 use crate::bus::{self, Buses};
 use crate::hub::Hub;
 use crate::model::{Filter, Message, Name, Topic};
@@ -27,10 +27,11 @@ impl Gateway {
     pub(super) fn start_bridges(&mut self, bridges: Vec<bridge::Settings>) {
         for settings in bridges {
             let health = self.board.health(Part::Bridge(settings.name.clone()));
-            let bridge = bridge::Bridge::new(settings, &self.name, &self.hub, &self.store, health.clone());
-            let stop = self.bridges.stop();
-            self.bridges.spawn(async move {
-                supervise(&health, Backoff::for_links(), stop, |stop| bridge.clone().run(stop)).await;
+            let bridge = Bridge::new(settings, &self.name, &self.hub, &self.store, health.clone());
+            self.bridges.push(Arc::clone(&bridge));
+            let stop = self.uplinks.stop();
+            self.uplinks.spawn(async move {
+                supervise(&health, Backoff::for_links(), stop, |stop| Arc::clone(&bridge).run(stop)).await;
             });
         }
     }

@@ -28,8 +28,9 @@ mod upkeep;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +49,8 @@ pub use settings::{Anonymous, Limits, Settings};
 pub struct Hub {
     shared: Arc<Shared>,
     addresses: Arc<[SocketAddr]>,
+    /// Bound and not served yet.
+    listeners: Arc<Mutex<Vec<TcpListener>>>,
 }
 
 /// What all connections share.
@@ -89,16 +92,31 @@ impl Hub {
     /// # Errors
     /// An address cannot be bound; the error names it.
     pub async fn start(settings: Settings, stop: CancellationToken) -> io::Result<Self> {
+        let hub = Self::bind(settings, stop).await?;
+        hub.serve();
+        Ok(hub)
+    }
+
+    /// Binds the listeners; clients wait until [`Hub::serve`].
+    ///
+    /// # Errors
+    /// An address cannot be bound; the error names it.
+    pub async fn bind(settings: Settings, stop: CancellationToken) -> io::Result<Self> {
         let listeners = listen::bind(&settings.listen).await?;
-        let addresses = listeners.iter().map(tokio::net::TcpListener::local_addr).collect::<io::Result<_>>()?;
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         let router = Arc::new(Router::default());
         let places = Arc::new(Semaphore::new(settings.limits.connections.min(Semaphore::MAX_PERMITS)));
         let shared = Arc::new(Shared { settings, router, sessions: Sessions::default(), places, stop });
-        for listener in listeners {
-            tokio::spawn(listen::accept(Arc::clone(&shared), listener));
-        }
         tokio::spawn(upkeep::run(Arc::clone(&shared)));
-        Ok(Self { shared, addresses })
+        Ok(Self { shared, addresses, listeners: Arc::new(Mutex::new(listeners)) })
+    }
+
+    /// Serves clients from now on; durable consumers that must miss nothing are attached before.
+    pub fn serve(&self) {
+        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        for listener in listeners {
+            tokio::spawn(listen::accept(Arc::clone(&self.shared), listener));
+        }
     }
 
     /// The addresses that are really bound.
