@@ -1,8 +1,8 @@
 //! The whole gateway, as its own process or in this one, over real sockets and with a real cloud broker.
 
-mod common;
 #[path = "gateway/cloud.rs"]
 mod cloud;
+mod common;
 #[path = "gateway/lan.rs"]
 mod lan;
 #[path = "gateway/outage.rs"]

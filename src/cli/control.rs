@@ -35,7 +35,10 @@ impl Target {
     }
 
     /// Sends `request`; the answers come one by one.
-    pub(super) fn ask(&self, request: &Request) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Answer>> + use<>> {
+    pub(super) fn ask(
+        &self,
+        request: &Request,
+    ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Answer>> + use<>> {
         let path = self.path()?;
         let stream = UnixStream::connect(&path);
         let mut stream = stream.with_context(|| {

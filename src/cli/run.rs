@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Exit, live};
+use super::Exit;
+use super::live::{self, Live};
 use crate::gateway::Gateway;
 use crate::plan::{self, Plan};
-use crate::runtime::{Clock, logging, systemd};
+use crate::runtime::logging::{self, Tail};
+use crate::runtime::{Clock, systemd};
 use crate::store::disk::RealDisk;
 
 /// Worker threads: a gateway waits more than it computes, and each thread costs memory.
@@ -29,7 +31,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    logging::start(args.live).context("logging cannot start")?;
+    let tail = (args.live && live::is_table()).then(Tail::default);
+    logging::start(tail.clone()).context("logging cannot start")?;
     let mut plan = match plan::load(&args.config) {
         Ok((plan, report)) => {
             super::check::tell(&report)?;
@@ -39,13 +42,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     plan.buses.simulate |= args.simulate;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    let exit = runtime.block_on(serve(plan, args.live));
+    let exit = runtime.block_on(serve(plan, args.live, tail));
     // A thread that hangs in a read that never returns must not keep the process.
     runtime.shutdown_background();
     exit
 }
 
-async fn serve(plan: Plan, live: bool) -> anyhow::Result<Exit> {
+async fn serve(plan: Plan, live: bool, tail: Option<Tail>) -> anyhow::Result<Exit> {
     let mut signals = Signals::new()?;
     let disk = RealDisk::new(&plan.store.dir).context("the state directory cannot be used")?;
     let control = plan.gateway.state_dir.clone();
@@ -53,7 +56,7 @@ async fn serve(plan: Plan, live: bool) -> anyhow::Result<Exit> {
     let addresses: Vec<_> = gateway.local_addrs().iter().map(ToString::to_string).collect();
     tracing::info!(hub = addresses.join(", "), "weir {} serves", env!("CARGO_PKG_VERSION"));
     systemd::ready();
-    let showing = live.then(|| tokio::spawn(live::show(gateway.hub().clone(), gateway.name().clone(), addresses)));
+    let showing = live.then(|| tokio::spawn(Live::new(&gateway, tail).show()));
     signals.next().await;
     if let Some(showing) = showing {
         showing.abort();

@@ -50,12 +50,7 @@ impl Gateway {
     /// # Errors
     /// When the store cannot be opened, the hub cannot listen or the control socket cannot be made. Sensors, outputs and bridges that
     /// fail are health states, never an error here.
-    pub async fn start(
-        plan: Plan,
-        disk: Box<dyn Disk>,
-        clock: Clock,
-        control: Option<&Path>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(plan: Plan, disk: Box<dyn Disk>, clock: Clock, control: Option<&Path>) -> anyhow::Result<Self> {
         let own = own_topics(&plan.gateway.name, &plan.hub.own);
         let core = Phase::new("hub");
         let settings = plan.store;

@@ -160,8 +160,8 @@ fn hub_report(counters: &Counters) -> Vec<(String, u64)> {
         ("subscriptions", counters.subscriptions),
     ];
     let by_reason = [("refused", &counters.refused), ("closed", &counters.closed)];
-    let by_reason = by_reason.into_iter().flat_map(|(what, counts)| {
-        counts.iter().map(move |(reason, count)| (format!("{what}_{reason}"), *count))
-    });
+    let by_reason = by_reason
+        .into_iter()
+        .flat_map(|(what, counts)| counts.iter().map(move |(reason, count)| (format!("{what}_{reason}"), *count)));
     plain.into_iter().map(|(name, count)| (name.to_owned(), count)).chain(by_reason).collect()
 }

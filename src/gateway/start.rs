@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 
 use super::report::Reporter;
-use super::{Gateway, control};
 use super::status::Teller;
+use super::{Gateway, control};
 use crate::bridge::{self, Bridge};
 use crate::bus::{self, Buses};
 use crate::hub::Hub;
@@ -140,4 +140,3 @@ fn link_is_up(board: &Board) -> bool {
     let mut bridges = board.all().into_iter().filter(|(part, _)| matches!(part, Part::Bridge(_))).peekable();
     bridges.peek().is_none() || bridges.any(|(_, status)| status.state == State::Ok)
 }
-

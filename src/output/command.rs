@@ -81,8 +81,7 @@ impl Command {
         if !text.starts_with('{') {
             return Ok(Self { on: switch(text)?, time_ms: None, id: None });
         }
-        let document: Document =
-            serde_json::from_str(text).map_err(|error| Refused::Unreadable(error.to_string()))?;
+        let document: Document = serde_json::from_str(text).map_err(|error| Refused::Unreadable(error.to_string()))?;
         let on = match &document.set {
             serde_json::Value::String(text) => switch(text)?,
             other => switch(&other.to_string())?,

@@ -1,29 +1,92 @@
-//! Where events go: the journal when systemd started us, the terminal otherwise.
+//! Where events go: the journal when systemd started us, a live view when there is one, the terminal otherwise.
 
-use std::io::IsTerminal as _;
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use systemd_journal_logger::{JournalLog, connected_to_journal};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use super::journal::Journal;
 
-/// Starts logging. `WEIR_LOG` sets levels in the syntax of `RUST_LOG`; the default is `quiet`
-/// (warnings) or `info`. The journal shows `info` as notice, `debug` as info, `trace` as debug.
+/// How many lines a [`Tail`] keeps.
+const LINES: usize = 6;
+
+/// The last few lines that were logged, for a view that owns the terminal.
+#[derive(Debug, Clone, Default)]
+pub struct Tail(Arc<Mutex<VecDeque<String>>>);
+
+impl Tail {
+    /// The last lines, oldest first.
+    pub fn lines(&self) -> Vec<String> {
+        self.lock(|lines| lines.iter().cloned().collect())
+    }
+
+    fn lock<T>(&self, act: impl FnOnce(&mut VecDeque<String>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl io::Write for Tail {
+    /// The formatter hands over one event at a time, with its end of line.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        self.lock(|lines| {
+            lines.extend(text.lines().map(str::to_owned));
+            let surplus = lines.len().saturating_sub(LINES);
+            lines.drain(..surplus);
+        });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Tail {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
+
+/// Starts logging, into `tail` if there is one. `WEIR_LOG` sets levels in the syntax of `RUST_LOG`;
+/// the default is `info`. The journal shows `info` as notice, `debug` as info, `trace` as debug.
 ///
 /// # Errors
 /// When logging was started before.
-pub fn start(quiet: bool) -> Result<(), TryInitError> {
-    let usual = if quiet { "warn" } else { "info" };
-    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+pub fn start(tail: Option<Tail>) -> Result<(), TryInitError> {
+    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let journal = connected_to_journal().then(|| JournalLog::new().ok()).flatten();
-    let sink = match journal {
-        Some(journal) => Journal(journal.with_syslog_identifier("weir".into())).boxed(),
-        None => {
-            let terminal = std::io::stderr().is_terminal();
-            fmt::layer().with_writer(std::io::stderr).with_ansi(terminal).with_target(false).boxed()
+    let sink = match (tail, journal) {
+        (Some(tail), _) => fmt::layer().with_writer(tail).with_ansi(false).with_target(false).boxed(),
+        (None, Some(journal)) => Journal(journal.with_syslog_identifier("weir".into())).boxed(),
+        (None, None) => {
+            let terminal = io::stderr().is_terminal();
+            fmt::layer().with_writer(io::stderr).with_ansi(terminal).with_target(false).boxed()
         }
     };
     tracing_subscriber::registry().with(sink.with_filter(filter)).try_init()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn the_tail_keeps_the_last_lines() {
+        let mut tail = Tail::default();
+        for n in 0..10 {
+            writeln!(tail, "line {n}").unwrap();
+        }
+        assert_eq!(tail.lines().len(), LINES);
+        assert_eq!(tail.lines().last().unwrap(), "line 9");
+    }
 }

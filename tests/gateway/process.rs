@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-
 /// A gateway process; killed when dropped.
 pub(crate) struct Weir {
     child: Child,
