@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::Exit;
 use super::live::{self, Live};
 use crate::gateway::Gateway;
+use crate::gateway::control::socket_path;
 use crate::plan::{self, Plan};
 use crate::runtime::logging::{self, Tail};
 use crate::runtime::{Clock, systemd};
@@ -51,7 +52,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 async fn serve(plan: Plan, live: bool, tail: Option<Tail>) -> anyhow::Result<Exit> {
     let mut signals = Signals::new()?;
     let disk = RealDisk::new(&plan.store.dir).context("the state directory cannot be used")?;
-    let control = plan.gateway.state_dir.clone();
+    let control = socket_path(&plan.gateway.state_dir);
     let gateway = Gateway::start(plan, Box::new(disk), Clock::system(), Some(&control)).await?;
     let addresses: Vec<_> = gateway.local_addrs().iter().map(ToString::to_string).collect();
     tracing::info!(hub = addresses.join(", "), "weir {} serves", env!("CARGO_PKG_VERSION"));

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::report::Reporter;
 use super::status::Teller;
 use super::{Gateway, control};
-use crate::bridge::{self, Bridge};
+use crate::bridge::{self, Bridge, Condition};
 use crate::bus::{self, Buses};
 use crate::hub::Hub;
-use crate::model::{Filter, Message, Name, Topic};
+use crate::model::{Fault, Filter, Message, Name, Topic};
 use crate::output::{Driven, Output};
 use crate::plan::{OutputPlan, SensorPlan};
-use crate::runtime::{Backoff, Board, Part, State, supervise, systemd};
+use crate::runtime::{Backoff, Board, Health, Part, State, supervise, systemd};
 use crate::sampler::{Sampler, Sensor};
 use crate::store::Store;
 
@@ -27,11 +28,17 @@ impl Gateway {
     pub(super) fn start_bridges(&mut self, bridges: Vec<bridge::Settings>) {
         for settings in bridges {
             let health = self.board.health(Part::Bridge(settings.name.clone()));
-            let bridge = Bridge::new(settings, &self.name, &self.hub, &self.store, health.clone());
+            let bridge = Bridge::attach(settings, &self.name, &self.hub, &self.store, bridge::Options::default());
+            let bridge = Arc::new(bridge);
             self.bridges.push(Arc::clone(&bridge));
             let stop = self.uplinks.stop();
+            self.uplinks.spawn(mirror(bridge.watch(), health.clone(), stop.clone()));
             self.uplinks.spawn(async move {
-                supervise(&health, Backoff::for_links(), stop, |stop| Arc::clone(&bridge).run(stop)).await;
+                let run = |stop| {
+                    let bridge = Arc::clone(&bridge);
+                    async move { bridge.run(stop).await }
+                };
+                supervise(&health, Backoff::for_links(), stop, run).await;
             });
         }
     }
@@ -51,6 +58,7 @@ impl Gateway {
     fn start_sensor(&mut self, plan: SensorPlan, buses: &Buses) -> (Name, Arc<Sampler>) {
         let name = plan.name.clone();
         let health = self.board.health(Part::Sensor(name.clone()));
+        let simulated = plan.configured.is_simulated(buses);
         let sensor = Sensor {
             gateway: self.name.clone(),
             name: plan.name,
@@ -62,7 +70,7 @@ impl Gateway {
             qos: plan.publish.qos,
             retain: plan.publish.retain,
             format: plan.publish.format,
-            simulated: plan.configured.is_simulated(buses),
+            simulated,
         };
         let sampler = Sampler::new(sensor, buses.clone(), self.hub.clone(), self.clock.clone(), health.clone());
         let (running, stop) = (Arc::clone(&sampler), self.devices.stop());
@@ -134,6 +142,20 @@ async fn beats(hub: Hub, store: Store) -> bool {
     let mut beats = hub.subscribe(vec![Filter::from(&topic)], 1);
     hub.publish(Message::own(topic, [])).await;
     beats.recv().await.is_some() && tokio::task::spawn_blocking(move || store.status()).await.is_ok()
+}
+
+/// Puts a bridge's condition on the health board, which the outputs' `on_link_lost` goes by.
+async fn mirror(mut condition: watch::Receiver<Condition>, health: Health, stop: CancellationToken) {
+    loop {
+        let now = condition.borrow_and_update().clone();
+        match now.reason {
+            None => health.good(),
+            Some(reason) => health.strike(&Fault::NotPresent(reason)),
+        }
+        if !matches!(stop.run_until_cancelled(condition.changed()).await, Some(Ok(()))) {
+            return;
+        }
+    }
 }
 
 fn link_is_up(board: &Board) -> bool {

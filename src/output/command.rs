@@ -202,7 +202,8 @@ mod tests {
         assert_eq!(seen.once(&dated), Err(Refused::Repeated));
         assert_eq!((seen.once(&read("on")), seen.once(&read("on"))), (Ok(()), Ok(())), "nothing tells them apart");
         for n in 0..REMEMBERED {
-            seen.once(&read(&format!(r#"{{"set":"on","id":"x{n}"}}"#))).unwrap();
+            let other = format!(r#"{{"set":"on","id":"x{n}"}}"#);
+            seen.once(&read(&other)).unwrap();
         }
         assert_eq!(seen.once(&first), Ok(()), "the memory is bounded");
     }

@@ -46,11 +46,6 @@ impl Weir {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
         self.child.wait().expect("it is our child").code()
     }
-
-    /// The process id, to look at its memory and its time.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 impl Drop for Weir {
