@@ -1,7 +1,10 @@
 //! The whole gateway, as its own process or in this one, over real sockets and with a real cloud broker.
 
+#![allow(clippy::print_stdout, reason = "what was measured is shown with the test")]
+
 #[path = "gateway/cloud.rs"]
 mod cloud;
+
 mod common;
 #[path = "gateway/lan.rs"]
 mod lan;

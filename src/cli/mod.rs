@@ -13,6 +13,7 @@ mod publish;
 mod read;
 mod run;
 mod status;
+mod store;
 mod sub;
 
 use std::io::{self, Write};
@@ -46,6 +47,8 @@ enum Command {
     Pub(publish::Args),
     /// Show how a running gateway is
     Status(status::Args),
+    /// Look into the store: list, verify
+    Store(store::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print or write the manual pages
@@ -97,6 +100,7 @@ impl Command {
             Command::Sub(args) => sub::run(args),
             Command::Pub(args) => publish::run(args),
             Command::Status(args) => status::run(&args),
+            Command::Store(args) => store::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
         }

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_repeat_is_known_by_its_id_or_its_time() {
-        let read = |payload| Command::read(&delivery(payload, false)).unwrap();
+        let read = |payload: &str| Command::read(&delivery(payload, false)).unwrap();
         let mut seen = Seen::default();
         let first = read(r#"{"set":"on","id":"7"}"#);
         assert_eq!(seen.once(&first), Ok(()));

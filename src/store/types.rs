@@ -78,6 +78,16 @@ impl Cause {
     }
 }
 
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cause::Quota => "quota",
+            Cause::Damage => "damage",
+            Cause::Several => "several causes",
+        })
+    }
+}
+
 /// Records that were stored and will never be delivered. Both ends belong to it; of the sequences
 /// between them some may have been delivered before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

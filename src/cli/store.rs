@@ -1,0 +1,78 @@
+//! `weir store`: what lies in a store's directory, and whether it is whole. It only reads, whether a
+//! gateway runs on it or not.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use super::Exit;
+use crate::plan;
+use crate::store::{self, Listing};
+
+/// Arguments of `weir store`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+    /// Configuration file of the gateway, to find its store
+    #[arg(long, value_name = "FILE", default_value = plan::DEFAULT_PATH, global = true)]
+    config: PathBuf,
+    /// The store's directory, instead of a configuration
+    #[arg(long, value_name = "DIR", global = true)]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// List queues, what waits in them, what was lost, and segments
+    List,
+    /// Read every byte and tell what is wrong
+    Verify,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let dir = match &args.dir {
+        Some(dir) => dir.clone(),
+        None => match plan::load(&args.config) {
+            Ok((plan, _)) => plan.store.dir,
+            Err(report) => return super::check::refuse(&report),
+        },
+    };
+    let cannot = || format!("cannot read the store in {}", dir.display());
+    let mut out = std::io::stdout().lock();
+    match args.what {
+        What::List => {
+            list(&store::inspect(&dir).with_context(cannot)?, &mut out)?;
+            Ok(Exit::Good)
+        }
+        What::Verify => {
+            let report = store::verify(&dir).with_context(cannot)?;
+            report.problems.iter().try_for_each(|problem| writeln!(out, "problem: {problem}"))?;
+            report.remarks.iter().try_for_each(|remark| writeln!(out, "remark: {remark}"))?;
+            let records: u64 = report.listing.segments.iter().map(|segment| segment.records).sum();
+            writeln!(out, "{} segments, {records} records read", report.listing.segments.len())?;
+            Ok(if report.problems.is_empty() { Exit::Good } else { Exit::Failed })
+        }
+    }
+}
+
+fn list(listing: &Listing, out: &mut impl Write) -> std::io::Result<()> {
+    match listing.id {
+        Some(id) => writeln!(out, "store {id}, run {}", listing.start)?,
+        None => writeln!(out, "no store yet, or its ledger cannot be read")?,
+    }
+    for chain in &listing.chains {
+        let (key, ack, backlog, lost) = (&chain.key, chain.ack, chain.backlog, chain.lost);
+        writeln!(out, "queue {key}: delivered up to {ack}, {backlog} waiting, {lost} lost")?;
+        for gap in &chain.gaps {
+            writeln!(out, "  gap {} to {}: {}", gap.first, gap.last, gap.cause)?;
+        }
+    }
+    for segment in &listing.segments {
+        let range = segment.range.map_or("empty".to_owned(), |(first, last)| format!("{first} to {last}"));
+        let (file, blocks, frames) = (&segment.file, segment.blocks, segment.frames);
+        writeln!(out, "segment {file}: {range}, {frames} frames, {blocks} of {} blocks", segment.size / 4096)?;
+    }
+    Ok(())
+}
