@@ -6,36 +6,55 @@ use super::{OutputPlan, SensorPlan};
 use crate::bus::{Family, Settings};
 use crate::config::{Place, Problems, Table};
 use crate::drivers::Claim;
+use crate::model::Name;
 
-/// Checks all devices against each other, and against the buses, whose tables are in `bus_table`.
-pub(super) fn check(
-    bus_table: Option<&Table<'_>>,
-    sensor_tables: &[Table<'_>],
-    sensors: &[Option<SensorPlan>],
-    output_tables: &[Table<'_>],
-    outputs: &[Option<OutputPlan>],
-    buses: &Settings,
-    problems: &mut Problems,
-) {
-    unique_names(sensor_tables.iter().chain(output_tables), "two devices", problems);
-    let sensors = sensors.iter().map(|sensor| sensor.as_ref().map(|sensor| &sensor.configured.claims));
-    let outputs = outputs.iter().map(|output| output.as_ref().map(|output| &output.configured.claims));
-    let devices = sensor_tables.iter().zip(sensors).chain(output_tables.iter().zip(outputs));
-    let claims: Vec<_> = devices.filter_map(|(table, claims)| Some((table, claims?))).collect();
-    let used: Vec<_> = claims.iter().flat_map(|(_, claims)| claims.iter().filter_map(Claim::bus)).collect();
-    // A device with wrong options may be the one that uses the bus.
-    if !problems.fatal() {
-        idle_buses(bus_table, &used, problems);
-    }
-    let mut taken: HashMap<&Claim, Place> = HashMap::new();
-    for (table, claim) in claims.into_iter().flat_map(|(table, claims)| claims.iter().map(move |claim| (table, claim)))
-    {
-        let place = place(table, claim);
-        if let Some(first) = taken.get(claim) {
-            problems.clash(place.clone(), format!("{} is used twice", said(claim)), (first.clone(), "first used here"));
+/// A sensor or an output as far as it can clash with another one.
+pub(super) struct Device<'p, 't> {
+    table: &'p Table<'t>,
+    name: &'p Name,
+    claims: &'p [Claim],
+}
+
+/// The sensors that can be used, with their tables.
+pub(super) fn sensors<'p, 't>(tables: &'p [Table<'t>], sensors: &'p [Option<SensorPlan>]) -> Vec<Device<'p, 't>> {
+    let device = |(table, sensor): (&'p Table<'t>, &'p Option<SensorPlan>)| {
+        let sensor = sensor.as_ref()?;
+        Some(Device { table, name: &sensor.name, claims: &sensor.configured.claims })
+    };
+    tables.iter().zip(sensors).filter_map(device).collect()
+}
+
+/// The outputs that can be used, with their tables.
+pub(super) fn outputs<'p, 't>(tables: &'p [Table<'t>], outputs: &'p [Option<OutputPlan>]) -> Vec<Device<'p, 't>> {
+    let device = |(table, output): (&'p Table<'t>, &'p Option<OutputPlan>)| {
+        let output = output.as_ref()?;
+        Some(Device { table, name: &output.name, claims: &output.configured.claims })
+    };
+    tables.iter().zip(outputs).filter_map(device).collect()
+}
+
+/// Checks all devices against each other, and against the buses.
+pub(super) fn check(devices: &[Device<'_, '_>], buses: &Settings, problems: &mut Problems) {
+    let mut taken: HashMap<&Claim, (Place, &Name)> = HashMap::new();
+    for (device, claim) in devices.iter().flat_map(|device| device.claims.iter().map(move |claim| (device, claim))) {
+        let place = place(device.table, claim);
+        if let Some((first, by)) = taken.get(claim) {
+            let message = format!("{} is used by `{}` and by `{by}`", said(claim), device.name);
+            problems.clash(place.clone(), message, (first.clone(), "first used here"));
         }
-        taken.entry(claim).or_insert(place);
-        existing_bus(table, claim, buses, problems);
+        taken.entry(claim).or_insert((place, device.name));
+        existing_bus(device.table, claim, buses, problems);
+    }
+}
+
+/// Warns of settings for a bus that no device is on: mostly a slip in the number.
+pub(super) fn idle_buses(table: Option<&Table<'_>>, devices: &[Device<'_, '_>], problems: &mut Problems) {
+    let used: Vec<_> = devices.iter().flat_map(|device| device.claims.iter().filter_map(Claim::bus)).collect();
+    for (name, place, _) in table.map(Table::entries).unwrap_or_default() {
+        // The host's files are nobody's alone, so that nobody claims them.
+        if Family::of(name) != Some(Family::Host) && !used.contains(&name) {
+            problems.warn(place, format!("no device is on the bus `{name}`"), None);
+        }
     }
 }
 
@@ -56,16 +75,6 @@ pub(super) fn unique_names<'a, 't: 'a>(
             None => {
                 taken.insert(name, value.place());
             }
-        }
-    }
-}
-
-/// Warns of settings for a bus that no device is on: mostly a slip in the number.
-fn idle_buses(table: Option<&Table<'_>>, used: &[&str], problems: &mut Problems) {
-    for (name, place, _) in table.map(Table::entries).unwrap_or_default() {
-        // The host's files are nobody's alone, so that nobody claims them.
-        if Family::of(name) != Some(Family::Host) && !used.contains(&name) {
-            problems.warn(place, format!("no device is on the bus `{name}`"), None);
         }
     }
 }

@@ -179,12 +179,20 @@ impl Tables<'_> {
         let buses = bus::read(self.bus.as_ref(), problems);
         let sensors: Vec<_> = self.sensors.iter().map(|table| sensor::read(table, problems)).collect();
         let outputs: Vec<_> = self.outputs.iter().map(|table| output::read(table, problems)).collect();
-        claims::check(self.bus.as_ref(), &self.sensors, &sensors, &self.outputs, &outputs, &buses, problems);
+        claims::unique_names(self.sensors.iter().chain(&self.outputs), "two devices", problems);
+        let mut devices = claims::sensors(&self.sensors, &sensors);
+        devices.extend(claims::outputs(&self.outputs, &outputs));
+        claims::check(&devices, &buses, problems);
+        // A device with wrong options may be the one that uses the bus.
+        if !problems.fatal() {
+            claims::idle_buses(self.bus.as_ref(), &devices, problems);
+        }
         let bridges: Vec<_> =
             self.bridges.iter().map(|table| bridge::read(table, gateway.as_ref(), problems)).collect();
         bridge::names(&self.bridges, problems);
-        let store = store::read(self.store.as_ref(), gateway.as_ref(), &bridges, problems);
         let hub = hub::read(self.hub.as_ref(), gateway.as_ref(), problems);
+        let store = store::read(self.store.as_ref(), gateway.as_ref(), &bridges, problems);
+        store::fits(self.store.as_ref(), store.as_ref(), hub.as_ref(), &bridges, problems);
         // What is missing from here on was told as an error, or left out with a warning.
         let sensors: Vec<_> = sensors.into_iter().flatten().collect();
         let outputs: Vec<_> = outputs.into_iter().flatten().collect();

@@ -44,6 +44,26 @@ pub(super) fn read(
     Some(Settings { dir, max_size, segment_size, max_loss, when_full, max_commits_per_s })
 }
 
+/// Warns when a message that the hub takes for a bridge does not fit into a segment of the store.
+pub(super) fn fits(
+    table: Option<&Table<'_>>,
+    store: Option<&Settings>,
+    hub: Option<&crate::hub::Settings>,
+    bridges: &[Option<bridge::Settings>],
+    problems: &mut Problems,
+) {
+    let (Some(store), Some(hub)) = (store, hub) else { return };
+    let packet = hub.limits.packet_size as u64;
+    let forwards = bridges.iter().flatten().any(|bridge| !bridge.forward.is_empty());
+    if forwards && packet > store.segment_size {
+        let segment = Bytes(store.segment_size);
+        let message =
+            format!("a packet of {} does not fit into a segment of {segment}: no bridge would take it", Bytes(packet));
+        let place = table.map(|table| table.get("segment").map_or_else(|| table.place(), |value| value.place()));
+        problems.warn(place, message, Some("make `segment` larger, or `packet_size` in [hub.limits] smaller".into()));
+    }
+}
+
 /// How many chains there will be: one of the hub, and one per class that a bridge forwards.
 fn chains(bridges: &[Option<bridge::Settings>]) -> u64 {
     let classes = bridges.iter().flatten().map(|bridge| {
