@@ -9,6 +9,7 @@ use weir::model::Fault;
 
 use super::support::{count, open, opener, rounds, simulated_buses, status};
 
+const SHT4X: u8 = 0x44;
 const LM75: u8 = 0x48;
 const BME280: u8 = 0x76;
 const SECOND: Duration = Duration::from_secs(1);
@@ -111,6 +112,20 @@ async fn a_slow_device_is_left_alone_for_a_while() {
     tokio::time::advance(SECOND).await;
     assert!(lm75.sample().await.is_ok());
     assert_eq!(status(&buses).abandoned, 0, "the kernel gave up in time: no worker was lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flipped_bit_on_the_wire_is_a_fault_and_not_a_reading() {
+    let buses = simulated_buses();
+    let chips = buses.simulated_i2c("i2c-1").unwrap();
+    let mut sht4x = open(&buses, "sht4x");
+    assert!(sht4x.sample().await.is_ok());
+    for bit in 0..48 {
+        chips.trouble(SHT4X, Some(Trouble::Flips(bit)));
+        assert_eq!(sht4x.sample().await, Err(Fault::Checksum), "bit {bit}");
+    }
+    chips.trouble(SHT4X, None);
+    assert!(sht4x.sample().await.is_ok());
 }
 
 /// A chip whose model has a bug.

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use super::super::Owner;
+use super::super::simulated::seed_of;
 use super::super::sys::watch;
 use super::{Edge, Edges, Initial, InputSettings, LineName, OutputSettings, Pull};
 use crate::model::Fault;
@@ -93,7 +94,6 @@ fn fault(line: &LineName, errno: i32, text: &str) -> Fault {
 /// An open line and the thread that asks the kernel about it.
 struct Line {
     name: LineName,
-    offset: Offset,
     request: Arc<Request>,
     thread: Arc<Owner<()>>,
 }
@@ -105,7 +105,8 @@ impl Line {
     ) -> Result<R, Fault> {
         let (request, name) = (self.request.clone(), self.name.clone());
         let work = move |_: &mut ()| work(&request).map_err(|error| explain(&name, &error));
-        self.thread.transact(self.offset, work).await
+        // Two chips may have lines with one number, but no two lines have one name.
+        self.thread.transact(seed_of(0, &self.name.to_string()) as u32, work).await
     }
 }
 
@@ -132,7 +133,7 @@ impl Input {
         }
         let request = builder.request().map_err(|error| explain(&settings.line, &error))?;
         let (name, request) = (settings.line.clone(), Arc::new(request));
-        Ok(Self { line: Line { name, offset: found.info.offset, request, thread }, events: None, last: 0 })
+        Ok(Self { line: Line { name, request, thread }, events: None, last: 0 })
     }
 
     pub(super) async fn level(&mut self) -> Result<bool, Fault> {
@@ -205,7 +206,7 @@ impl Output {
         builder.as_output(if active { Value::Active } else { Value::Inactive });
         let request = builder.request().map_err(explain)?;
         let (name, request) = (settings.line.clone(), Arc::new(request));
-        Ok(Self(Line { name, offset: found.info.offset, request, thread }))
+        Ok(Self(Line { name, request, thread }))
     }
 
     pub(super) async fn set(&mut self, active: bool) -> Result<(), Fault> {
