@@ -14,3 +14,5 @@ mod links;
 mod receive;
 #[path = "bridge/refusals.rs"]
 mod refusals;
+#[path = "bridge/stored.rs"]
+mod stored;

@@ -10,25 +10,20 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, Timing};
 use super::link::{self, End, Report, Start};
 use super::outbox::Outbox;
+use super::past::Past;
 use super::rules::Rules;
 use super::status::{Condition, tell};
 use super::tally::{Counters, Tally};
-use super::uplink::codec::{Codec, Hello};
-use super::uplink::{Dialer, OpenError, Peer, Resolve, open};
-use super::{LANES, Settings, Version};
+use super::uplink::codec::Hello;
+use super::uplink::{Dialer, Peer, Resolve, open};
+use super::{LANES, Settings};
 use crate::hub::{Attachment, Durable, Hub};
 use crate::model::{Fault, Name};
 use crate::runtime::{Backoff, Clock};
 use crate::store::{ChainKey, Store};
 
-/// How often a peer that speaks 3.1.1 may close on one record that was alone on its way.
-const CLOSES: u32 = 5;
-
 /// How long we leave the client id to a twin.
 const TWIN_PAUSE: Duration = Duration::from_secs(30);
-
-/// Every how manyth wordless refusal is answered with the older version.
-const WORDLESS: u32 = 4;
 
 /// What is not configured: deadlines and the resolver.
 #[derive(Default)]
@@ -45,21 +40,6 @@ pub struct Bridge {
     dialer: Dialer,
     condition: watch::Sender<Condition>,
     _attachment: Attachment,
-}
-
-/// What is remembered from one connection to the next.
-#[derive(Default)]
-struct Past {
-    /// The last connection acknowledged no record.
-    fruitless: bool,
-    /// The record that was alone on its way as the peer closed, and how often in a row.
-    suspect: Option<((usize, u64), u32)>,
-    /// The peer said that it does not speak MQTT 5.
-    old: bool,
-    /// Connections in a row that the peer closed before it answered.
-    wordless: u32,
-    /// After this one, the peer answered in 3.1.1.
-    old_after: Option<u32>,
 }
 
 /// What one is told about a bridge.
@@ -197,7 +177,7 @@ impl Bridge {
     async fn serve(&self, peer: Peer, past: &Past, stop: &CancellationToken) -> Report {
         self.core.outbox.tally.connects.one();
         self.became(Condition::up(&self.core.outbox.clock, peer.codec));
-        let start = Start { probe: past.fruitless, condemned: past.condemned() };
+        let start = Start { probe: past.fruitless(), condemned: past.condemned() };
         let report = link::run(&self.core, peer, start, stop).await;
         self.became(Condition::down(&self.core.outbox.clock, &report.end.to_string()));
         report
@@ -214,42 +194,5 @@ impl Bridge {
             }
             changed
         });
-    }
-}
-
-impl Past {
-    fn learn(&mut self, report: &Report) {
-        self.fruitless = !report.delivered;
-        let closed = matches!(report.end, End::Closed | End::Io(_) | End::Disconnected(0x95));
-        self.suspect = match (report.alone.filter(|_| closed), self.suspect) {
-            (Some(alone), Some((suspect, closes))) if alone == suspect => Some((suspect, closes + 1)),
-            (Some(alone), _) => Some((alone, 1)),
-            (None, suspect) => suspect.filter(|_| !report.delivered),
-        };
-    }
-
-    fn condemned(&self) -> Option<(usize, u64)> {
-        self.suspect.filter(|(_, closes)| *closes >= CLOSES).map(|(record, _)| record)
-    }
-
-    /// The version for the next attempt.
-    fn codec(&self, wanted: Version) -> Codec {
-        let every = if self.old_after.is_some() { 2 } else { WORDLESS };
-        let old = self.old || self.wordless % every == every - 1;
-        if wanted == Version::V4 || old { Codec::V4 } else { Codec::V5 }
-    }
-
-    fn learn_version(&mut self, codec: Codec, end: Result<(), &OpenError>) {
-        match end {
-            Ok(()) => {
-                if codec == Codec::V4 && self.wordless > 0 {
-                    self.old_after = Some(self.wordless);
-                }
-                self.wordless = 0;
-            }
-            Err(error) if codec == Codec::V5 && error.is_version() => self.old = true,
-            Err(error) if error.is_wordless() => self.wordless += 1,
-            Err(_) => {}
-        }
     }
 }

@@ -14,6 +14,7 @@ mod core;
 mod inbound;
 mod link;
 mod outbox;
+mod past;
 pub mod record;
 pub mod rules;
 mod settings;

@@ -24,7 +24,9 @@ pub(crate) enum Got {
     Subscribe,
     /// PINGREQ.
     Ping,
-    /// DISCONNECT, or the end of the connection.
+    /// DISCONNECT.
+    Disconnect,
+    /// The end of the connection.
     End,
 }
 
@@ -180,7 +182,7 @@ async fn packet(reader: &mut OwnedReadHalf, version: &mut u8) -> Option<Got> {
             4 => return Some(Got::PubAck(id(0))),
             8 => return Some(Got::Subscribe),
             12 => return Some(Got::Ping),
-            14 => return None,
+            14 => return Some(Got::Disconnect),
             _ => {}
         }
     }

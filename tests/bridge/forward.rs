@@ -242,6 +242,10 @@ async fn the_state_is_told_here_and_at_the_cloud() {
     proxy.refuse(false);
     told(&mut here, r#"{"state":"up""#).await;
     gateway.until_drained().await;
+    collector.until("up again", says(r#""state":"up""#)).await;
     gateway.stop().await;
     collector.until("good-bye", says(r#""state":"down""#)).await;
+    // It said so itself: the will is not published when a bridge says good-bye.
+    let last = collector.all.last().unwrap();
+    assert!(!last.payload.contains("connection lost"), "{last:?}");
 }

@@ -74,7 +74,7 @@ pub(crate) struct Gateway {
     pub(crate) store: Store,
     pub(crate) bridge: Arc<Bridge>,
     pub(crate) stop: CancellationToken,
-    task: JoinHandle<Result<(), Fault>>,
+    pub(crate) task: JoinHandle<Result<(), Fault>>,
     _dir: Option<TempDir>,
 }
 
@@ -88,12 +88,15 @@ impl Gateway {
 
     /// With the store in `dir`.
     pub(crate) async fn start_in(dir: &Path, settings: Settings, options: Options) -> Self {
-        let store = open_store(dir);
+        Self::start_on(open_store(dir), settings, options).await
+    }
+
+    /// With this store.
+    pub(crate) async fn start_on(store: Store, settings: Settings, options: Options) -> Self {
         let stop = CancellationToken::new();
         let hub = Hub::start(hub_settings(), stop.clone()).await.unwrap();
         let bridge = Arc::new(Bridge::attach(settings, &name("shed"), &hub, &store, options));
-        let (running, until) = (Arc::clone(&bridge), stop.clone());
-        let task = tokio::spawn(async move { running.run(until).await });
+        let task = run(&bridge, &stop);
         Self { hub, store, bridge, stop, task, _dir: None }
     }
 
@@ -143,6 +146,12 @@ impl Gateway {
     }
 }
 
+/// Runs a bridge until `stop`.
+pub(crate) fn run(bridge: &Arc<Bridge>, stop: &CancellationToken) -> JoinHandle<Result<(), Fault>> {
+    let (running, until) = (Arc::clone(bridge), stop.clone());
+    tokio::spawn(async move { running.run(until).await })
+}
+
 /// The publisher's word that a message is safe.
 pub(crate) async fn safe(receipt: Receipt) {
     let verdict = timeout(PATIENCE, receipt).await.expect("an acknowledgement");
@@ -154,11 +163,15 @@ pub(crate) fn message(topic: &str, payload: &str) -> Message {
 }
 
 pub(crate) fn open_store(dir: &Path) -> Store {
-    let disk = RealDisk::new(dir).unwrap();
-    Store::open(Box::new(disk), store_settings(dir.to_owned())).unwrap()
+    open_store_as(store_settings(dir.to_owned()))
 }
 
-fn store_settings(dir: PathBuf) -> store::Settings {
+pub(crate) fn open_store_as(settings: store::Settings) -> Store {
+    let disk = RealDisk::new(&settings.dir).unwrap();
+    Store::open(Box::new(disk), settings).unwrap()
+}
+
+pub(crate) fn store_settings(dir: PathBuf) -> store::Settings {
     store::Settings {
         dir,
         max_size: 64 << 20,

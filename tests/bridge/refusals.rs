@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use weir::bridge::{Forward, Version};
+use weir::bridge::{Forward, Options, Version};
 
 use crate::fake::{Answer, Fake, Got, connack, nothing, puback, puback_v4};
-use crate::harness::{Gateway, forward, quick, settings};
+use crate::harness::{Gateway, forward, name, open_store, quick, settings};
 
 /// Whether this is the bridge's own state and not a record.
 fn is_status(topic: &str) -> bool {
@@ -170,6 +170,55 @@ async fn with_3_1_1_a_message_on_which_the_peer_always_closes_is_set_aside_when_
     let mut times: HashMap<String, usize> = HashMap::new();
     fake.payloads("up/shed/dev/a").into_iter().for_each(|payload| *times.entry(payload).or_default() += 1);
     assert!(times["2"] >= 5 && times["1"] == 1 && times.contains_key("3") && times.contains_key("4"), "{times:?}");
+}
+
+#[tokio::test]
+async fn with_mqtt_5_a_connection_that_just_ends_is_retried_for_ever() {
+    let fake = Fake::start(|got| match got {
+        Got::Connect(_) => connack(&[]),
+        Got::Publish(_, _, topic, _) if !is_status(topic) => Answer::Close,
+        Got::Publish(id, ..) => puback(*id, 0),
+        _ => nothing(),
+    })
+    .await;
+    let gateway = Gateway::start(settings(fake.address), quick()).await;
+    gateway.acknowledged("shed/dev/a", 1..=1).await;
+    fake.until("nine tries", |got| got.iter().filter(|got| **got == Got::End).count() >= 9).await;
+    let status = gateway.bridge.status();
+    assert_eq!((status.backlog, status.counters.set_aside), (1, 0));
+}
+
+#[tokio::test]
+async fn a_stop_waits_a_moment_for_acknowledgements_and_says_goodbye() {
+    let mut withheld = None;
+    let fake = Fake::start(move |got| match got {
+        Got::Connect(_) => connack(&[]),
+        // The record is acknowledged only together with the farewell, which comes after the stop.
+        Got::Publish(id, _, topic, _) if !is_status(topic) => {
+            withheld = Some(*id);
+            nothing()
+        }
+        Got::Publish(id, _, _, payload) if payload.contains("down") => {
+            let ids = [withheld.expect("the record came first"), *id];
+            Answer::Bytes(ids.into_iter().flat_map(|id| [0x40, 2, (id >> 8) as u8, id as u8]).collect())
+        }
+        Got::Publish(id, ..) => puback(*id, 0),
+        _ => nothing(),
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start_in(dir.path(), settings(fake.address), Options::default()).await;
+    gateway.until_up().await;
+    gateway.acknowledged("shed/dev/a", 1..=1).await;
+    fake.until("the record", |got| {
+        got.iter().any(|got| matches!(got, Got::Publish(_, _, _, payload) if payload == "1"))
+    })
+    .await;
+    gateway.stop().await;
+    fake.until("goodbye", |got| got.contains(&Got::Disconnect)).await;
+    let store = open_store(dir.path());
+    let chain = store.chain(weir::store::ChainKey { queue: name("cloud"), class: 2 });
+    assert_eq!(chain.first_unacked(), chain.next_sequence(), "acknowledged in the last moment");
 }
 
 #[tokio::test]

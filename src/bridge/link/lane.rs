@@ -4,7 +4,7 @@
 //! refused goes again together with all later ones of its topic, so that the last one to arrive at
 //! the cloud is the newest.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Records remembered behind the first one that is not done; more are not sent before it is.
 const SPAN: usize = 4096;
@@ -57,9 +57,10 @@ impl<R> Lane<R> {
         let Some(&(last, _)) = self.waiting.back() else { return };
         self.read_from = last + 1;
         // What should go again and is not there any more was dropped from the store meanwhile.
-        let waiting: BTreeSet<u64> = self.waiting.iter().map(|(sequence, _)| *sequence).collect();
+        let waiting = &self.waiting;
+        let is_there = |sequence: &u64| waiting.binary_search_by_key(sequence, |(there, _)| *there).is_ok();
         for (sequence, entry) in self.entries.range_mut(from..=last) {
-            if entry.state == State::Again && !waiting.contains(sequence) {
+            if entry.state == State::Again && !is_there(sequence) {
                 entry.state = State::Done;
             }
         }

@@ -71,6 +71,8 @@ pub(super) enum End {
 pub(super) struct Report {
     /// Why it ended.
     pub(super) end: End,
+    /// The version spoken on it.
+    pub(super) codec: Codec,
     /// Whether a record was acknowledged on it.
     pub(super) delivered: bool,
     /// The only record on its way when it ended.
@@ -110,6 +112,8 @@ pub(super) struct Link<'a> {
     last_sent: Instant,
     pinged: Option<Instant>,
     stop_at: Option<Instant>,
+    /// DISCONNECT is in the outbox, or gone.
+    said_goodbye: bool,
     arrivals: mpsc::Sender<Arrival>,
     /// What could not be handed on; nothing is read from the peer meanwhile.
     parked: Option<Arrival>,
@@ -126,7 +130,7 @@ pub(super) async fn run(core: &Core, peer: Peer, start: Start, stop: &Cancellati
         end = link.serve(keeps, stop) => end,
         () = deliver => End::Abandoned,
     };
-    Report { end, delivered: link.delivered, alone: link.flights.alone() }
+    Report { end, codec: link.codec, delivered: link.delivered, alone: link.flights.alone() }
 }
 
 impl<'a> Link<'a> {
@@ -154,6 +158,7 @@ impl<'a> Link<'a> {
             last_sent: now,
             pinged: None,
             stop_at: None,
+            said_goodbye: false,
             arrivals,
             parked: None,
             condemned: start.condemned,
@@ -232,8 +237,11 @@ impl<'a> Link<'a> {
     fn on_time(&mut self, now: Instant) -> Result<Instant, End> {
         let timing = &self.core.timing;
         if let Some(stop_at) = self.stop_at {
-            let quiet = self.flights.len() == 0 && self.pipe.is_idle();
-            if quiet || now >= stop_at {
+            if !self.said_goodbye && self.flights.len() == 0 {
+                self.put(&Out::Disconnect)?;
+                self.said_goodbye = true;
+            }
+            if (self.said_goodbye && self.pipe.is_idle()) || now >= stop_at {
                 return Err(End::Stopped);
             }
         }

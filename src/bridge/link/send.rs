@@ -11,7 +11,7 @@ use crate::bridge::LANES;
 use crate::bridge::record;
 use crate::bridge::uplink::codec::{Out, Publish};
 use crate::format::{BridgeStatus, Time};
-use crate::model::Qos;
+use crate::model::{Qos, Stamp};
 use crate::store;
 
 /// Bytes that wait to be written before no further record is taken.
@@ -23,9 +23,11 @@ const FLYING_BYTES: usize = 1 << 20;
 impl Link<'_> {
     /// Sends what may go now, the most important class first, and starts reading where nothing waits.
     pub(super) fn fill(&mut self, now: Instant) -> Result<(), End> {
+        let mut stamp = None;
         while self.stop_at.is_none() && self.has_window() {
             let Some(lane) = (0..LANES).find(|&lane| self.may_send(lane, now)) else { break };
-            self.send_next(lane, now)?;
+            let stamp = stamp.get_or_insert_with(|| self.core.outbox.clock.now());
+            self.send_next(lane, now, *stamp)?;
         }
         for lane in 0..LANES {
             let chain = &self.core.outbox.chains[lane];
@@ -72,7 +74,7 @@ impl Link<'_> {
         sequence < self.live_from[lane]
     }
 
-    fn send_next(&mut self, lane: usize, now: Instant) -> Result<(), End> {
+    fn send_next(&mut self, lane: usize, now: Instant, stamp: Stamp) -> Result<(), End> {
         let Some((sequence, stored)) = self.lanes[lane].take() else { return Ok(()) };
         if self.is_backlog(lane, sequence) {
             self.bucket.take();
@@ -90,8 +92,7 @@ impl Link<'_> {
             }
         };
         let topic = hash(record.topic.as_str());
-        let clock = &self.core.outbox.clock;
-        let Some(publish) = outgoing::publish(record, self.dedupe_key(lane, &stored), clock.now()) else {
+        let Some(publish) = outgoing::publish(record, self.dedupe_key(lane, &stored), stamp) else {
             self.core.outbox.tally.expired.one();
             self.lanes[lane].set_aside(sequence);
             return Ok(());

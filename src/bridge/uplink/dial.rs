@@ -78,13 +78,15 @@ impl Dialer {
     /// # Errors
     /// Says which step failed.
     pub async fn dial(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, DialError> {
-        let addresses = self.addresses(&endpoint.host, endpoint.port).await;
-        let addresses = addresses.map_err(|error| DialError::Name(endpoint.host.clone(), error))?;
+        // An IPv6 address in a URL stands in brackets (RFC 3986 section 3.2.2).
+        let host = endpoint.host.trim_start_matches('[').trim_end_matches(']');
+        let addresses = self.addresses(host, endpoint.port).await;
+        let addresses = addresses.map_err(|error| DialError::Name(host.to_owned(), error))?;
         let tcp = first_to_answer(&addresses).await.map_err(DialError::Tcp)?;
         tcp.set_nodelay(true).map_err(DialError::Tcp)?;
         match endpoint.transport {
             Transport::Tcp => Ok(Box::new(tcp)),
-            Transport::Tls => self.encrypt(&endpoint.host, tcp).await,
+            Transport::Tls => self.encrypt(host, tcp).await,
         }
     }
 
