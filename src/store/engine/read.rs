@@ -114,7 +114,10 @@ impl Engine {
             }
         };
         self.chains[index].loaded = Some(Loaded { number, file, epoch, runs: runs.clone() });
-        self.check_links(index, position, &runs, None);
+        // Nothing follows that could tell of the last one's end: what was written does.
+        let last = position + 1 == self.chains[index].segments.len();
+        let upto = last.then_some(self.chains[index].written);
+        self.check_links(index, position, &runs, upto);
         Ok(())
     }
 

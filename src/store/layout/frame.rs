@@ -95,6 +95,11 @@ fn checksum(epoch: u32, frame: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(epoch, &frame[..4]), &frame[8..])
 }
 
+/// Whether a frame of this use of the segment may begin here; cheap.
+pub(crate) fn may_begin(bytes: &[u8], epoch: u32) -> bool {
+    bytes.get(8..12) == Some(&epoch.to_le_bytes())
+}
+
 /// Reads the frame at the front of `bytes`.
 pub(crate) fn decode(bytes: &[u8], epoch: u32) -> Result<Frame<'_>, NoFrame> {
     let mut reader = Reader(bytes);

@@ -129,7 +129,8 @@ impl Rig {
         for _ in 0..self.rng.usize(1..8) {
             let long = self.rng.u8(0..12) == 0;
             let len = if long { self.rng.usize(0..12_000) } else { self.rng.usize(0..400) };
-            let bytes: Vec<u8> = (0..len).map(|_| self.rng.u8(..)).collect();
+            let mut bytes = vec![0; len];
+            self.rng.fill(&mut bytes);
             let cell = Arc::clone(&self.cells[index]);
             let key = (self.engine.id(), self.engine.start(), cell.with(|state| state.next));
             let mail = Arc::clone(&self.book(index).mail);
@@ -300,7 +301,7 @@ impl Rig {
         }
         if self.setup.rots {
             self.hurt = true;
-            self.disk.flip(self.rng.u64(..));
+            let f = self.disk.flip(self.rng.u64(..));
         }
     }
 
