@@ -93,11 +93,11 @@ impl Tail {
             (_, Place::Fresh { at, .. } | Place::Large { at, .. }) => at,
             (None, Place::Join) => unreachable!("only a shared block is joined"),
         };
-        let mut bytes = Vec::with_capacity((old.len() + frame.len()).next_multiple_of(BLOCK));
-        bytes.extend_from_slice(old);
-        bytes.extend_from_slice(frame);
-        let used = bytes.len().next_multiple_of(ALIGN);
-        bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+        let len = old.len() + frame.len();
+        let used = len.next_multiple_of(ALIGN);
+        let mut bytes = vec![0; len.next_multiple_of(BLOCK)];
+        bytes[..old.len()].copy_from_slice(old);
+        bytes[old.len()..len].copy_from_slice(frame);
         self.file.write_at(&bytes, u64::from(at) * BLOCK as u64)?;
         self.file.sync_data(why)?;
         let written = bytes.len();
