@@ -301,7 +301,7 @@ impl Rig {
         }
         if self.setup.rots {
             self.hurt = true;
-            let f = self.disk.flip(self.rng.u64(..));
+            self.disk.flip(self.rng.u64(..));
         }
     }
 
