@@ -57,6 +57,7 @@ pub struct Sensor {
 struct Memory {
     sequences: HashMap<String, u64>,
     last: HashMap<String, Sample>,
+    chains: HashMap<String, Chain>,
 }
 
 /// A sensor with everything its loop leans on.
@@ -206,14 +207,14 @@ async fn tick(ticks: &mut Option<Ticks>, health: &Health) {
 /// What happens to the outcome of each round, from one opening of the device to its end.
 struct Rounds<'s> {
     sampler: &'s Sampler,
-    chains: HashMap<String, Chain>,
     strikes: u32,
 }
 
 impl<'s> Rounds<'s> {
     fn new(sampler: &'s Sampler) -> Self {
-        let chains = sampler.sensor.recipes.iter().map(|(measure, recipe)| (measure.clone(), recipe.chain())).collect();
-        Self { sampler, chains, strikes: 0 }
+        // The sensor was away: what the filters remember is of another time.
+        sampler.memory(|memory| memory.chains.values_mut().for_each(Chain::reset));
+        Self { sampler, strikes: 0 }
     }
 
     async fn take(&mut self, end: Result<Vec<Reading>, Fault>) -> Result<(), Fault> {
@@ -223,12 +224,14 @@ impl<'s> Rounds<'s> {
         };
         self.strikes = 0;
         self.sampler.health.good();
-        let stamp = self.sampler.clock.now();
+        let (stamp, mut filtered) = (self.sampler.clock.now(), 0);
         for reading in readings {
-            if let Some(sample) = self.filter(reading, stamp) {
-                self.sampler.publish(sample).await;
+            match self.filter(reading, stamp) {
+                Some(sample) => self.sampler.publish(sample).await,
+                None => filtered += 1,
             }
         }
+        self.sampler.health.filtered(filtered);
         Ok(())
     }
 
@@ -239,7 +242,7 @@ impl<'s> Rounds<'s> {
         if self.strikes >= self.sampler.sensor.strikes { Err(fault) } else { Ok(()) }
     }
 
-    fn filter(&mut self, reading: Reading, stamp: Stamp) -> Option<Sample> {
+    fn filter(&self, reading: Reading, stamp: Stamp) -> Option<Sample> {
         let measure = reading.measure.name.clone();
         let sensor = &self.sampler.sensor;
         let possible = (reading.measure.min..=reading.measure.max).contains(&reading.value);
@@ -249,18 +252,12 @@ impl<'s> Rounds<'s> {
             (false, true) => Quality::Ok,
         };
         let raw = Sample { sensor: sensor.name.clone(), reading, stamp, quality, sequence: 0 };
-        let passed = match self.chains.get_mut(&*measure) {
-            Some(chain) => chain.apply(raw)?,
-            None => raw.reading.value.is_finite().then_some(raw)?,
-        };
-        Some(Sample { sequence: self.next_sequence(&measure), ..passed })
-    }
-
-    fn next_sequence(&self, measure: &str) -> u64 {
+        let fresh = || sensor.recipes.get(&*measure).map(Recipe::chain).unwrap_or_default();
         self.sampler.memory(|memory| {
-            let count = memory.sequences.entry(measure.to_owned()).or_default();
+            let passed = memory.chains.entry(measure.to_string()).or_insert_with(fresh).apply(raw)?;
+            let count = memory.sequences.entry(measure.to_string()).or_default();
             *count += 1;
-            *count
+            Some(Sample { sequence: *count, ..passed })
         })
     }
 }

@@ -31,12 +31,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         print(&report, &mut out)?;
     }
     // Scripts ask with the exit code whether somebody should look.
-    let well = report.parts.iter().all(|part| part.state == "ok") && !report.store.failing;
+    let well = report.parts.iter().all(|part| part.state == "ok") && !report.store.failing && report.trouble.is_none();
     Ok(if well { Exit::Good } else { Exit::Failed })
 }
 
 fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{}   weir {}   {}", report.gateway, report.version, report.time)?;
+    if let Some(trouble) = &report.trouble {
+        writeln!(out, "ATTENTION {trouble}")?;
+    }
     for part in &report.parts {
         print_part(part, out)?;
     }
@@ -64,6 +67,9 @@ fn print_part(part: &PartReport, out: &mut impl Write) -> std::io::Result<()> {
     }
     if part.skipped > 0 {
         write!(out, "  skipped {}", part.skipped)?;
+    }
+    if part.filtered > 0 {
+        write!(out, "  filtered {}", part.filtered)?;
     }
     for (word, count) in &part.faults {
         write!(out, "  {word} {count}")?;

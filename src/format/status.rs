@@ -81,6 +81,9 @@ pub struct GatewayStatus<'a> {
     pub since: Time,
     /// The version of weir.
     pub version: &'a str,
+    /// Why it does not run as its owner wants, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<&'a str>,
 }
 
 impl<'a> SensorStatus<'a> {

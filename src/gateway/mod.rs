@@ -10,7 +10,7 @@ mod start;
 mod status;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,9 +30,19 @@ use phase::Phase;
 /// How long closing the store may take.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// What is not in the configuration.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Where the control socket goes, if there is to be one.
+    pub control: Option<PathBuf>,
+    /// Why the gateway does not run as its owner wants, to be told in `status` and on its topic.
+    pub trouble: Option<String>,
+}
+
 /// A running gateway.
 pub struct Gateway {
     name: Name,
+    trouble: Option<String>,
     hub: Hub,
     store: Store,
     board: Board,
@@ -44,13 +54,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts everything in `plan`, keeping durable state on `disk`; `control` is where the control
-    /// socket goes, if there is to be one.
+    /// Starts everything in `plan`, keeping durable state on `disk`.
     ///
     /// # Errors
-    /// When the store cannot be opened, the hub cannot listen or the control socket cannot be made. Sensors, outputs and bridges that
-    /// fail are health states, never an error here.
-    pub async fn start(plan: Plan, disk: Box<dyn Disk>, clock: Clock, control: Option<&Path>) -> anyhow::Result<Self> {
+    /// When the store cannot be opened, the hub cannot listen or the control socket cannot be made.
+    /// Sensors, outputs and bridges that fail are health states, never an error here.
+    pub async fn start(plan: Plan, disk: Box<dyn Disk>, clock: Clock, options: Options) -> anyhow::Result<Self> {
         let own = own_topics(&plan.gateway.name, &plan.hub.own);
         let core = Phase::new("hub");
         let settings = plan.store;
@@ -59,6 +68,7 @@ impl Gateway {
         let hub = Hub::bind(plan.hub, core.stop()).await.context("the hub cannot start")?;
         let mut gateway = Self {
             name: plan.gateway.name,
+            trouble: options.trouble,
             hub,
             store,
             board: Board::new(clock.clone()),
@@ -73,10 +83,10 @@ impl Gateway {
         gateway.hub.serve();
         gateway.start_devices(plan.buses, plan.sensors, plan.outputs);
         gateway.start_reports();
-        if let Some(path) = control {
-            gateway.start_control(path, own)?;
+        if let Some(path) = options.control {
+            gateway.start_control(&path, own)?;
         }
-        status::say(&gateway.hub, &gateway.name, &gateway.clock, "up").await;
+        status::say(&gateway, "up").await;
         Ok(gateway)
     }
 
@@ -110,10 +120,10 @@ impl Gateway {
     ///
     /// # Errors
     /// When the store could not write what was still in memory.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         systemd::stopping();
         self.devices.end().await;
-        status::say(&self.hub, &self.name, &self.clock, "down").await;
+        status::say(&self, "down").await;
         self.core.end().await;
         self.uplinks.end().await;
         timeout(CLOSING, self.store.close()).await.context("the store did not close in time")??;

@@ -32,7 +32,7 @@ impl Phase {
     }
 
     /// Asks all tasks to leave and waits for them, at most [`STOPPING`].
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(&mut self) {
         self.stop.cancel();
         let all_left = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(STOPPING, all_left).await.is_err() {

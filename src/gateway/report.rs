@@ -15,6 +15,8 @@ pub struct Report {
     pub gateway: String,
     /// The version of weir.
     pub version: String,
+    /// Why it does not run as its owner wants, if it does not.
+    pub trouble: Option<String>,
     /// When this was written, RFC 3339.
     pub time: String,
     /// Sensors, outputs and bridges.
@@ -42,6 +44,8 @@ pub struct PartReport {
     pub good: u64,
     /// Rounds that were skipped.
     pub skipped: u64,
+    /// Readings that filters held back.
+    pub filtered: u64,
     /// Faults by their word.
     pub faults: Vec<(String, u64)>,
 }
@@ -85,6 +89,7 @@ pub struct ChainReport {
 /// Makes reports.
 pub(super) struct Reporter {
     pub(super) gateway: Name,
+    pub(super) trouble: Option<String>,
     pub(super) hub: Hub,
     pub(super) store: Store,
     pub(super) board: Board,
@@ -96,6 +101,7 @@ impl Reporter {
         Report {
             gateway: self.gateway.to_string(),
             version: env!("CARGO_PKG_VERSION").into(),
+            trouble: self.trouble.clone(),
             time: Time(self.clock.wall_ms()).to_string(),
             parts: self.board.all().iter().map(|(part, status)| part_report(part, status)).collect(),
             hub: hub_report(&self.hub.counters()),
@@ -115,6 +121,7 @@ fn part_report(part: &Part, status: &Status) -> PartReport {
         reason: fault.map(|(fault, _)| fault.to_string()),
         good: status.good,
         skipped: status.skipped,
+        filtered: status.filtered,
         faults: status.faults.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
     }
 }

@@ -124,6 +124,7 @@ impl Gateway {
         let listener = control::bind(path).with_context(|| format!("no control socket at {}", path.display()))?;
         let reporter = Reporter {
             gateway: self.name.clone(),
+            trouble: self.trouble.clone(),
             hub: self.hub.clone(),
             store: self.store.clone(),
             board: self.board.clone(),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::Gateway;
 use crate::format::{GatewayStatus, SensorStatus, Time};
 use crate::hub::Hub;
 use crate::model::{Message, Name, Qos, Topic};
-use crate::runtime::{Board, Clock, Part, State, Status};
+use crate::runtime::{Board, Part, State, Status};
 use crate::sampler::Sampler;
 
 /// Publishes what the board says about sensors and outputs. Bridges tell their own state, with their backlog.
@@ -53,10 +54,11 @@ impl Teller {
 }
 
 /// Says that the gateway is `state` from now on.
-pub(super) async fn say(hub: &Hub, gateway: &Name, clock: &Clock, state: &str) {
-    let since = Time(clock.wall_ms());
-    let document = GatewayStatus { state, since, version: env!("CARGO_PKG_VERSION") };
-    publish(hub, &format!("{gateway}/gateway/status"), document.encode()).await;
+pub(super) async fn say(gateway: &Gateway, state: &str) {
+    let since = Time(gateway.clock.wall_ms());
+    let document =
+        GatewayStatus { state, since, version: env!("CARGO_PKG_VERSION"), trouble: gateway.trouble.as_deref() };
+    publish(&gateway.hub, &format!("{}/gateway/status", gateway.name), document.encode()).await;
 }
 
 async fn publish(hub: &Hub, topic: &str, payload: Vec<u8>) {

@@ -90,6 +90,8 @@ pub struct Status {
     pub good: u64,
     /// Rounds that were skipped because the one before was late.
     pub skipped: u64,
+    /// Readings that filters held back.
+    pub filtered: u64,
 }
 
 impl Status {
@@ -103,6 +105,7 @@ impl Status {
             faults: BTreeMap::new(),
             good: 0,
             skipped: 0,
+            filtered: 0,
         }
     }
 }
@@ -191,6 +194,13 @@ impl Health {
     /// `count` rounds were skipped.
     pub fn skipped(&self, count: u64) {
         self.change(|status, _| status.skipped += count);
+    }
+
+    /// Filters held back `count` readings.
+    pub fn filtered(&self, count: u64) {
+        if count > 0 {
+            self.change(|status, _| status.filtered += count);
+        }
     }
 
     fn fault(&self, fault: &Fault, state: State) {

@@ -84,7 +84,7 @@ mod tests {
     fn the_tail_keeps_the_last_lines() {
         let mut tail = Tail::default();
         for n in 0..10 {
-            writeln!(tail, "line {n}").unwrap();
+            tail.write_all(format!("line {n}\n").as_bytes()).unwrap();
         }
         assert_eq!(tail.lines().len(), LINES);
         assert_eq!(tail.lines().last().unwrap(), "line 9");

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use weir::config::Sources;
-use weir::gateway::Gateway;
+use weir::gateway::{Gateway, Options};
 use weir::plan::{self, Plan};
 use weir::runtime::Clock;
 use weir::store::disk::sim::SimDisk;
@@ -88,7 +88,7 @@ impl Life {
         let runtime = runtime.expect("a runtime");
         let (plan, disk) = (plan(hub, cloud), Box::new(disk.clone()));
         runtime.spawn(async move {
-            let gateway = Gateway::start(plan, disk, Clock::system(), None).await.expect("it starts");
+            let gateway = Gateway::start(plan, disk, Clock::system(), Options::default()).await.expect("it starts");
             std::future::pending::<()>().await;
             drop(gateway);
         });
