@@ -1,13 +1,12 @@
 //! `[[bridge]]` with its rules.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Gateway, claims, endpoint, forward, gateway};
+use super::{Gateway, claims, endpoint, forward, gateway, tls};
 use crate::bridge::rules::{Finding, findings};
-use crate::bridge::{Endpoint, Replay, Settings, Tls, Transport, Version};
+use crate::bridge::{Endpoint, Replay, Settings, Transport, Version};
 use crate::config::units::{Every, Secret};
-use crate::config::{Fields, Place, Problems, Table, secret, secret_path};
+use crate::config::{Fields, Place, Problems, Table, secret};
 
 /// Keys of the design that come later.
 const LATER: [&str; 3] = ["proxy", "connect", "budget"];
@@ -35,7 +34,7 @@ pub(super) fn read(table: &Table<'_>, of: Option<&Gateway>, problems: &mut Probl
     let (forwards, receives) = (fields.tables("forward", "bridge.forward"), fields.tables("receive", "bridge.receive"));
     LATER.into_iter().for_each(|key| fields.not_yet(key));
     fields.finish();
-    let tls = read_tls(tls.as_ref(), endpoints.as_deref().unwrap_or_default(), problems);
+    let tls = tls::read(tls.as_ref(), endpoints.as_deref().unwrap_or_default(), problems);
     let replay = read_replay(replay.as_ref(), problems);
     let forward: Vec<_> = forwards.iter().map(|table| forward::read_forward(table, problems)).collect();
     let receive: Vec<_> = receives.iter().map(|table| forward::read_receive(table, problems)).collect();
@@ -125,42 +124,6 @@ fn version(fields: &mut Fields<'_, '_>) -> Version {
             Version::V5
         }
     }
-}
-
-fn read_tls(table: Option<&Table<'_>>, endpoints: &[Endpoint], problems: &mut Problems) -> Option<Tls> {
-    let Some(table) = table else { return Some(Tls::default()) };
-    let mut fields = table.fields(problems);
-    let ca = readable(&mut fields, "ca");
-    let cert = readable(&mut fields, "cert");
-    let key = match fields.value("key") {
-        Some(value) => secret_path("key", &value, fields.problems).map(Some),
-        None => Some(None),
-    };
-    let alpn: Vec<String> = fields.or("alpn", Vec::new());
-    for (given, missing) in [("cert", "key"), ("key", "cert")] {
-        if fields.has(given) && !fields.has(missing) {
-            fields.wrong(given, format!("`{given}` needs `{missing}` beside it"), None);
-        }
-    }
-    if alpn.iter().any(|protocol| protocol.is_empty() || protocol.len() > 255) {
-        fields.wrong("alpn", "a protocol name has 1 to 255 bytes (RFC 7301 section 3.1)", None);
-    }
-    fields.finish();
-    if !endpoints.is_empty() && endpoints.iter().all(|endpoint| endpoint.transport == Transport::Tcp) {
-        let help = "write mqtts:// in `url`, or leave `tls` out";
-        problems.error(table.place(), "`tls` is set, but every `url` is without it", Some(help.into()));
-    }
-    Some(Tls { ca: ca?, cert: cert?, key: key?, alpn })
-}
-
-/// The path of a PEM file, if one is named; `None` when it cannot be read now.
-fn readable(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Option<PathBuf>> {
-    let Some(path) = fields.maybe::<PathBuf>(key) else { return Some(None) };
-    let opened = std::fs::File::open(&path);
-    let place = fields.place(key);
-    let say = |error| fields.problems.outside(place, format!("`{key}`: cannot read {}: {error}", path.display()), None);
-    opened.map_err(say).ok()?;
-    Some(Some(path))
 }
 
 fn read_replay(table: Option<&Table<'_>>, problems: &mut Problems) -> Replay {

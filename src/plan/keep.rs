@@ -74,6 +74,33 @@ pub fn load_last_good(state_dir: &Path) -> Result<(Plan, Report), Report> {
     check_with(sources, Problems::lenient())
 }
 
+/// What a gateway starts on.
+pub struct Boot {
+    /// The plan.
+    pub plan: Plan,
+    /// The files of the plan, and its warnings.
+    pub report: Report,
+    /// What is wrong with the configuration, when the plan is the last good one and not the one in the file.
+    pub refused: Option<Report>,
+}
+
+/// Loads the configuration in `path`; when it is wrong, the last good one of that same file.
+/// The caller keeps a good one with [`keep_last_good`] once it runs, and says loudly when it runs on an old one.
+///
+/// # Errors
+/// What is wrong with the configuration, when there is no last good one either.
+pub fn boot(path: &Path) -> Result<Boot, Report> {
+    let refused = match super::load(path) {
+        Ok((plan, report)) => return Ok(Boot { plan, report, refused: None }),
+        Err(refused) => refused,
+    };
+    let same_file = |report: &Report| report.sources.iter().next().is_some_and(|source| source.path == path);
+    match load_last_good(&state_dir_of(&refused.sources)) {
+        Ok((plan, report)) if same_file(&report) => Ok(Boot { plan, report, refused: Some(refused) }),
+        _ => Err(refused),
+    }
+}
+
 /// The state directory that a configuration names, however wrong the rest of it is; the default when it names none.
 pub fn state_dir_of(sources: &Sources) -> PathBuf {
     let document = crate::config::parse(sources, &mut Problems::default());
@@ -149,6 +176,26 @@ mod tests {
         let (plan, report) = load_last_good(dir.path()).map_err(|report| report.to_string()).unwrap();
         assert_eq!(plan.bridges.len(), 0);
         assert!(report.to_string().contains("warning"), "{report}");
+    }
+
+    #[test]
+    fn a_wrong_file_starts_on_its_last_good_version_and_another_file_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, rest: &str| {
+            let path = dir.path().join(name);
+            let text = format!("[gateway]\nname = \"shed\"\nstate_dir = {:?}\n{rest}", dir.path());
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let path = write("weir.toml", "");
+        let good = boot(&path).map_err(|report| report.to_string()).unwrap();
+        assert!(good.refused.is_none());
+        keep_last_good(dir.path(), &good.report.sources).unwrap();
+        let path = write("weir.toml", "nam = 1\n[hub\n");
+        let old = boot(&path).map_err(|report| report.to_string()).unwrap();
+        assert_eq!(old.plan.gateway, good.plan.gateway);
+        assert!(old.refused.unwrap().first_error().unwrap().contains("weir.toml:5"));
+        assert!(boot(&write("other.toml", "nam = 1\n")).is_err());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod keep;
 mod output;
 mod sensor;
 mod store;
+mod tls;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ use crate::filters::Recipe;
 use crate::format::Format;
 use crate::model::{Name, Qos};
 
-pub use keep::{keep_last_good, load_last_good, state_dir_of};
+pub use keep::{Boot, boot, keep_last_good, load_last_good, state_dir_of};
 
 /// The configuration file when none is named.
 pub const DEFAULT_PATH: &str = "/etc/weir/weir.toml";

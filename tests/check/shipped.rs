@@ -56,9 +56,15 @@ pub(crate) fn uncommented() -> String {
 /// The same, with secrets and certificates in a directory of their own.
 fn everything() -> (String, TempDir) {
     let dir = tempfile::tempdir().expect("a place for scratch files");
-    for name in ["cloud-password", "ca.pem", "client.pem", "client.key"] {
+    let certificate = "-----BEGIN CERTIFICATE-----\n";
+    for (name, text) in [
+        ("cloud-password", "secret"),
+        ("ca.pem", certificate),
+        ("client.pem", certificate),
+        ("client.key", "-----BEGIN PRIVATE KEY-----\n"),
+    ] {
         let path = dir.path().join(name);
-        fs::write(&path, "secret").expect("a writable directory");
+        fs::write(&path, text).expect("a writable directory");
         fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("our own file");
     }
     let here = dir.path().to_str().expect("UTF-8");
