@@ -77,9 +77,9 @@ def offline(protocol):
     if protocol == paho.MQTTv5:
         expiry = Properties(PacketTypes.CONNECT)
         expiry.SessionExpiryInterval = 100
-        make, options = lambda: Client("sleeper", protocol), dict(clean_start=False, properties=expiry)
+        make, options = lambda: Client(f"sleeper{protocol}", protocol), dict(clean_start=False, properties=expiry)
     else:
-        make, options = lambda: Client("sleeper", protocol, clean_session=False), {}
+        make, options = lambda: Client(f"sleeper{protocol}", protocol, clean_session=False), {}
     sleeper = make().connect(**options)
     assert not sleeper.session_present
     sleeper.subscribe("missed", 2)
