@@ -322,3 +322,7 @@ enum Ready {
     Repeat,
     Fresh,
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -10,6 +10,8 @@ mod parting;
 mod profile;
 mod publishing;
 mod subscribing;
+#[cfg(test)]
+mod tests;
 mod welcome;
 mod wire;
 
