@@ -74,6 +74,7 @@ pub(crate) async fn serve() {
         own: Vec::new(),
     };
     let hub = Hub::start(settings, CancellationToken::new()).await.unwrap();
-    writeln!(std::io::stdout(), "{}", hub.local_addrs()[0]).unwrap();
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", hub.local_addrs()[0]).unwrap();
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
 }

@@ -192,5 +192,5 @@ async fn a_kept_session_of_an_old_client_ends_after_its_time() {
     while hub.sessions.len() == 1 {
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
-    assert_eq!(began.elapsed().as_secs() / 60, 61);
+    assert!((60..=61).contains(&(began.elapsed().as_secs() / 60)));
 }
