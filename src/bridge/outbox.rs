@@ -135,3 +135,99 @@ impl hub::Durable for Outbox {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::bridge::settings::tests::{forward, settings};
+    use crate::bridge::{Class, Forward, Settings};
+    use crate::hub::Durable as _;
+    use crate::model::{Name, Qos, Receipt, Topic, Verdict};
+    use crate::store::disk::sim::{Faults, SimDisk};
+    use crate::store::{self, ChainKey, Store, WhenFull};
+
+    /// A store whose disk takes nothing any more: what is offered waits in memory.
+    fn store() -> Store {
+        let settings = store::Settings {
+            dir: Default::default(),
+            max_size: 64 << 20,
+            segment_size: 1 << 20,
+            max_loss: Duration::from_millis(1),
+            when_full: WhenFull::DropOldest,
+            max_commits_per_s: 20,
+        };
+        let disk = SimDisk::new(1);
+        let store = Store::open(Box::new(disk.clone()), settings).unwrap();
+        disk.set_faults(Faults { write: 1, sync: 1, read: 0 });
+        store
+    }
+
+    fn outbox(store: &Store, forward: Vec<Forward>) -> Outbox {
+        let settings = Settings { forward, ..settings() };
+        let rules = Rules::new(&Name::new("shed").unwrap(), &settings);
+        let chain = |class| store.chain(ChainKey { queue: settings.name.clone(), class: class as u8 });
+        Outbox::new(Arc::new(rules), std::array::from_fn(chain), Clock::system(), Arc::default())
+    }
+
+    fn message(topic: &str, payload: &[u8]) -> Arc<Message> {
+        Arc::new(Message::own(Topic::new(topic).unwrap(), payload).with_qos(Qos::AtLeastOnce))
+    }
+
+    #[tokio::test]
+    async fn a_ticket_is_settled_by_the_clouds_acknowledgement() {
+        let store = store();
+        let outbox = outbox(&store, vec![forward("a/#", "up/")]);
+        let receipt = Receipt::new();
+        outbox.offer(&message("a/b", b"x"), Some(receipt.ticket())).unwrap();
+        let chain = &outbox.chains[Class::Telemetry as usize];
+        let stored = chain.read(1, 1000).await.unwrap();
+        let record = Record::decode(&stored[0].bytes).unwrap();
+        assert_eq!((record.topic.as_str(), record.local_topic()), ("up/a/b", "a/b"));
+        assert_eq!(receipt.verdict(), None);
+        chain.ack(1);
+        assert_eq!(receipt.verdict(), Some(Verdict::Safe));
+    }
+
+    #[tokio::test]
+    async fn what_no_rule_forwards_or_a_rule_acknowledges_from_memory_is_settled_at_once() {
+        let store = store();
+        let outbox = outbox(&store, vec![Forward { ack_from_memory: true, ..forward("a/#", "") }]);
+        for topic in ["a/b", "elsewhere"] {
+            let receipt = Receipt::new();
+            outbox.offer(&message(topic, b"x"), Some(receipt.ticket())).unwrap();
+            assert_eq!(receipt.verdict(), Some(Verdict::Safe), "{topic}");
+        }
+        assert_eq!(outbox.tally.read().taken, 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_chain_gives_the_ticket_back_and_is_waited_for_alone() {
+        let store = store();
+        let alarms = Forward { class: Class::Alarm, ..forward("alarm", "") };
+        let outbox = outbox(&store, vec![alarms, forward("#", "")]);
+        let large = message("a", &[0; 100_000]);
+        let mut waiting = Receipt::new();
+        let full = loop {
+            let ticket = waiting.ticket();
+            match outbox.offer(&large, Some(ticket)) {
+                Ok(()) => waiting = Receipt::new(),
+                Err(full) => break full,
+            }
+        };
+        assert_eq!(waiting.verdict(), None, "the ticket came back open");
+        full.0.unwrap().settle();
+        assert_eq!(waiting.verdict(), Some(Verdict::Safe));
+        // The alarms have room, and that must not end the wait for telemetry.
+        outbox.offer(&message("alarm", b"x"), None).unwrap();
+        let mut room = outbox.room();
+        assert!((&mut room).now_or_never().is_none());
+        let chain = &outbox.chains[Class::Telemetry as usize];
+        chain.ack(chain.next_sequence() - 1);
+        tokio::time::timeout(Duration::from_secs(20), room).await.unwrap();
+        outbox.offer(&large, None).unwrap();
+    }
+}

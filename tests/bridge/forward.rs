@@ -217,7 +217,9 @@ async fn the_state_is_told_here_and_at_the_cloud() {
     let cloud = Mosquitto::start().await;
     let proxy = Proxy::start(cloud.address()).await;
     let mut collector = Collector::start(cloud.address(), "up/shed/bridge/#");
-    let gateway = Gateway::start(settings(proxy.address()), quick()).await;
+    let mut options = quick();
+    options.timing.status = Duration::from_millis(50);
+    let gateway = Gateway::start(settings(proxy.address()), options).await;
     let filter = (&Topic::new("shed/bridge/cloud/status").unwrap()).into();
     let mut here = gateway.hub.subscribe(vec![filter], 100);
     let told = async |here: &mut weir::hub::Subscription, what: &str| loop {
@@ -239,8 +241,10 @@ async fn the_state_is_told_here_and_at_the_cloud() {
     told(&mut here, r#"{"state":"down""#).await;
     collector.until("the will", says(r#""reason":"connection lost""#)).await;
     gateway.publish("shed/dev/a", "1").await;
+    told(&mut here, r#""backlog":1,"oldest":"20"#).await;
     proxy.refuse(false);
     told(&mut here, r#"{"state":"up""#).await;
+    told(&mut here, r#""backlog":0"#).await;
     gateway.until_drained().await;
     collector.until("up again", says(r#""state":"up""#)).await;
     gateway.stop().await;
