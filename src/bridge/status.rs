@@ -88,7 +88,7 @@ pub(super) async fn tell(core: &Core, mut condition: watch::Receiver<Condition>)
         // Between the ticks only a change is told, and the end of a backlog once.
         while let Err(_tick) = timeout(core.timing.status, condition.changed()).await {
             let has_backlog = core.backlog() > 0;
-            if has_backlog || std::mem::replace(&mut had_backlog, has_backlog) {
+            if std::mem::replace(&mut had_backlog, has_backlog) || has_backlog {
                 break;
             }
         }
