@@ -15,7 +15,7 @@ use super::durable::{Consumer, Offered, offer};
 use super::inbox::Inbox;
 use super::queue::Parcel;
 use super::retained::Retained;
-use super::routes::{Group, Route, Routes, Subscriber, Subscription};
+use super::routes::{Group, Member, Route, Routes, Subscriber, Subscription};
 use super::tree::{Tree, is_shallow};
 use crate::model::{Filter, Message};
 
@@ -28,12 +28,12 @@ pub(crate) struct Router {
     pub(crate) tally: Tally,
 }
 
-/// Whom to wake when a batch of messages has been routed, and whether the batch should end here.
+/// Whom to wake when a batch of messages has been routed, and who has more waiting than it should.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
     bells: Vec<Arc<Bell>>,
-    /// Some receiver has more waiting than it should.
-    pub(crate) pressed: bool,
+    /// A connected receiver whose queue is more than half full.
+    pub(crate) pressed: Option<Arc<Member>>,
 }
 
 impl Wakes {
@@ -106,7 +106,7 @@ impl Router {
     }
 
     /// Removes a session's subscriptions.
-    pub(crate) fn unsubscribe(&self, targets: &[Target], member: &Arc<super::routes::Member>) {
+    pub(crate) fn unsubscribe(&self, targets: &[Target], member: &Arc<Member>) {
         if targets.is_empty() {
             return;
         }
@@ -200,7 +200,9 @@ fn expiry(message: &Message) -> Option<Instant> {
 fn push(route: &Route, parcel: Parcel, wakes: &mut Wakes) -> usize {
     let mut session = route.member.lock();
     let (dropped, bell) = session.push(parcel);
-    wakes.pressed |= session.is_half_full() && session.is_online();
+    if session.is_half_full() && session.is_online() && wakes.pressed.is_none() {
+        wakes.pressed = Some(Arc::clone(&route.member));
+    }
     wakes.bells.extend(bell);
     dropped
 }

@@ -21,7 +21,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn handle_each(&mut self, input: &mut Input) -> Result<(), End> {
         let limit = self.hub.settings.limits.packet_size;
-        while self.may_read() {
+        while self.may_read() && !self.is_pressing() {
             let Some((packet, size)) = codec::decode(input.received(), self.profile.version, limit)? else { break };
             self.handle(packet)?;
             input.consume(size);

@@ -1,6 +1,7 @@
 //! One task per connection: reads, handles, answers, delivers. It never waits for another client.
 
 mod acks;
+mod brake;
 mod cache;
 mod clock;
 mod inbound;
@@ -119,6 +120,8 @@ struct Connection<S> {
     took: Instant,
     /// When a 3.x client whose message was refused is disconnected.
     closes: Option<Instant>,
+    /// Until when receivers that fall behind are not waited for.
+    brake_off: Option<Instant>,
 }
 
 /// What ended a wait.
@@ -161,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             heard: now,
             took: now,
             closes: None,
+            brake_off: None,
         };
         let hub = Arc::clone(&connection.hub);
         let connack = connection.profile.connack(attached.present, &hub.settings.limits);
@@ -206,19 +210,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Does everything that needs no waiting.
+    /// Does everything that needs no waiting but the brake's.
     async fn work(&mut self) -> Result<(), End> {
-        self.release_held();
-        let result = self.handle_received();
-        self.wakes.ring();
-        result?;
-        self.fill_output()?;
-        self.count();
-        if std::mem::take(&mut self.wakes.pressed) {
-            // Lets a receiver that falls behind have the processor first.
-            tokio::task::yield_now().await;
+        loop {
+            self.release_held();
+            let result = self.handle_received();
+            self.wakes.ring();
+            result?;
+            self.fill_output()?;
+            self.count();
+            match self.wakes.pressed.take() {
+                Some(receiver) if !self.is_brake_off() => self.brake(&receiver).await,
+                _ => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     fn count(&mut self) {
