@@ -5,6 +5,8 @@
 #[path = "gateway/cloud.rs"]
 mod cloud;
 
+#[path = "gateway/commands.rs"]
+mod commands;
 mod common;
 #[path = "gateway/lan.rs"]
 mod lan;

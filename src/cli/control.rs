@@ -2,10 +2,11 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
+use crate::config::Sources;
 use crate::gateway::control::{Answer, Request, socket_path};
 use crate::plan;
 
@@ -29,7 +30,8 @@ impl Target {
             return Ok(socket.clone());
         }
         match &self.config {
-            Some(config) => Ok(socket_path(&state_dir(config)?)),
+            // A configuration that went bad meanwhile still says where the gateway is.
+            Some(config) => Ok(socket_path(&plan::state_dir_of(&Sources::read(config)?))),
             None => Ok(PathBuf::from(SERVICE)),
         }
     }
@@ -58,12 +60,5 @@ impl Target {
             Some(answer) => answer,
             None => bail!("the gateway closed the connection without an answer"),
         }
-    }
-}
-
-fn state_dir(config: &Path) -> anyhow::Result<PathBuf> {
-    match plan::load(config) {
-        Ok((plan, _)) => Ok(plan.gateway.state_dir),
-        Err(_) => bail!("{} has errors: see `weir check {}`", config.display(), config.display()),
     }
 }

@@ -8,9 +8,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::Exit;
 use super::check::tell;
 use super::live::{self, Live};
+use crate::config::Sources;
 use crate::gateway::control::socket_path;
 use crate::gateway::{Gateway, Options};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Boot};
 use crate::runtime::logging::{self, Tail};
 use crate::runtime::{Clock, systemd};
 use crate::store::disk::RealDisk;
@@ -35,56 +36,57 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let tail = (args.live && live::is_table()).then(Tail::default);
     logging::start(tail.clone()).context("logging cannot start")?;
-    let Some((mut plan, trouble)) = load(&args.config)? else { return Ok(Exit::WrongConfiguration) };
-    plan.buses.simulate |= args.simulate;
+    let mut boot = match plan::boot(&args.config) {
+        Ok(boot) => boot,
+        Err(report) => return super::check::refuse(&report),
+    };
+    boot.plan.buses.simulate |= args.simulate;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    let exit = runtime.block_on(serve(plan, trouble, args.live, tail));
+    let exit = runtime.block_on(serve(boot, args, tail));
     // A thread that hangs in a read that never returns must not keep the process.
     runtime.shutdown_background();
     exit
 }
 
-/// The plan, and why it is not the one its owner wrote, if it is not: a configuration that went bad must
-/// not silence the LAN at boot, so the last good one serves. Nothing when there is none.
-fn load(path: &Path) -> anyhow::Result<Option<(Plan, Option<String>)>> {
-    let report = match plan::load(path) {
-        Ok((plan, report)) => {
-            tell(&report)?;
-            if let Err(error) = plan::keep_last_good(&plan.gateway.state_dir, &report.sources) {
-                tracing::warn!(%error, "this configuration cannot be kept as the last good one");
-            }
-            return Ok(Some((plan, None)));
-        }
-        Err(report) => report,
-    };
-    tell(&report)?;
-    if !path.exists() && path != Path::new(plan::DEFAULT_PATH) {
-        return Ok(None);
-    }
-    let Ok((plan, _)) = plan::load_last_good(&plan::state_dir_of(&report.sources)) else { return Ok(None) };
-    let trouble = format!("{} has errors; this is the last good configuration", path.display());
-    tracing::error!("{trouble}");
-    Ok(Some((plan, Some(trouble))))
-}
-
-async fn serve(plan: Plan, trouble: Option<String>, live: bool, tail: Option<Tail>) -> anyhow::Result<Exit> {
+async fn serve(boot: Boot, args: &Args, tail: Option<Tail>) -> anyhow::Result<Exit> {
     let mut signals = Signals::new()?;
-    let disk = RealDisk::new(&plan.store.dir).context("the state directory cannot be used")?;
-    let options = Options { control: Some(socket_path(&plan.gateway.state_dir)), trouble };
-    let gateway = Gateway::start(plan, Box::new(disk), Clock::system(), options).await?;
-    let addresses: Vec<_> = gateway.local_addrs().iter().map(ToString::to_string).collect();
-    tracing::info!(hub = addresses.join(", "), "weir {} serves", env!("CARGO_PKG_VERSION"));
-    systemd::ready();
-    let showing = live.then(|| tokio::spawn(Live::new(&gateway, tail).show()));
-    signals.next().await;
-    if let Some(showing) = showing {
-        showing.abort();
+    let Boot { plan, report, refused } = boot;
+    tell(refused.as_ref().unwrap_or(&report))?;
+    let trouble = refused.map(|_| format!("{} has errors: the last good one is in use", args.config.display()));
+    if let Some(trouble) = &trouble {
+        tracing::error!("{trouble}");
     }
+    let state_dir = plan.gateway.state_dir.clone();
+    let disk = RealDisk::new(&plan.store.dir).context("the state directory cannot be used")?;
+    let options = Options { control: Some(socket_path(&state_dir)), trouble: trouble.clone() };
+    let gateway = Gateway::start(plan, Box::new(disk), Clock::system(), options).await?;
+    if trouble.is_none() {
+        keep(&state_dir, &report.sources);
+    }
+    systemd::ready();
+    show_until_signal(&gateway, args.live, tail, &mut signals).await;
     tokio::select! {
         stopped = gateway.stop() => stopped?,
         () = signals.next() => tracing::warn!("stopped at once by a second signal"),
     }
     Ok(Exit::Good)
+}
+
+/// This configuration has started: it is the one to go back to when a later one is wrong.
+fn keep(state_dir: &Path, sources: &Sources) {
+    if let Err(error) = plan::keep_last_good(state_dir, sources) {
+        tracing::warn!(%error, "the configuration cannot be kept as the last good one");
+    }
+}
+
+async fn show_until_signal(gateway: &Gateway, live: bool, tail: Option<Tail>, signals: &mut Signals) {
+    let addresses: Vec<_> = gateway.local_addrs().iter().map(ToString::to_string).collect();
+    tracing::info!(hub = addresses.join(", "), "weir {} serves", env!("CARGO_PKG_VERSION"));
+    let showing = live.then(|| tokio::spawn(Live::new(gateway, tail).show()));
+    signals.next().await;
+    if let Some(showing) = showing {
+        showing.abort();
+    }
 }
 
 /// The signals that end the gateway.

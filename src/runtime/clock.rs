@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -10,11 +11,40 @@ use crate::model::{BootId, Stamp, TimeQuality};
 /// 2025-01-01T00:00:00Z in milliseconds: a wall clock before it was never set.
 const EARLIEST_MS: i64 = 1_735_689_600_000;
 
+/// How long the answer of the time service is believed, in milliseconds: asking costs system calls.
+const BELIEVED_MS: u64 = 1000;
+
 /// Reads the clocks.
 #[derive(Debug, Clone)]
 pub struct Clock {
     boot: BootId,
-    timesync: Arc<PathBuf>,
+    timesync: Arc<TimeService>,
+}
+
+/// What the time service last said.
+#[derive(Debug)]
+struct TimeService {
+    dir: PathBuf,
+    /// When it was asked, on the monotonic clock; 0 = never.
+    asked_ms: AtomicU64,
+    waiting: AtomicBool,
+}
+
+impl TimeService {
+    fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), asked_ms: AtomicU64::new(0), waiting: AtomicBool::new(true) }
+    }
+
+    /// Whether it runs and has not synchronised yet. A race between two threads asks twice, no more.
+    fn is_waiting(&self, mono_ms: u64) -> bool {
+        let asked_ms = self.asked_ms.load(Relaxed);
+        if asked_ms == 0 || mono_ms >= asked_ms + BELIEVED_MS {
+            let waiting = self.dir.is_dir() && !self.dir.join("synchronized").exists();
+            self.waiting.store(waiting, Relaxed);
+            self.asked_ms.store(mono_ms.max(1), Relaxed);
+        }
+        self.waiting.load(Relaxed)
+    }
 }
 
 impl Clock {
@@ -23,14 +53,14 @@ impl Clock {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
         Self {
             boot: boot.ok().and_then(|text| parse_boot_id(&text)).unwrap_or_default(),
-            timesync: Arc::new("/run/systemd/timesync".into()),
+            timesync: Arc::new(TimeService::new("/run/systemd/timesync")),
         }
     }
 
     /// One look at both clocks.
     pub fn now(&self) -> Stamp {
-        let wall_ms = self.wall_ms();
-        Stamp { wall_ms, mono_ms: self.mono_ms(), boot: self.boot, quality: self.quality(wall_ms) }
+        let (wall_ms, mono_ms) = (self.wall_ms(), self.mono_ms());
+        Stamp { wall_ms, mono_ms, boot: self.boot, quality: self.quality(wall_ms, mono_ms) }
     }
 
     /// Milliseconds since 1970, as the wall clock believes.
@@ -47,8 +77,8 @@ impl Clock {
 
     /// systemd-timesyncd leaves a flag file at its first synchronisation. Where it does not run,
     /// a clock that shows a time after this program was written is believed.
-    fn quality(&self, wall_ms: i64) -> TimeQuality {
-        let waiting = self.timesync.is_dir() && !self.timesync.join("synchronized").exists();
+    fn quality(&self, wall_ms: i64, mono_ms: u64) -> TimeQuality {
+        let waiting = self.timesync.is_waiting(mono_ms);
         if waiting || wall_ms < EARLIEST_MS { TimeQuality::Unsynced } else { TimeQuality::Synced }
     }
 }
@@ -73,11 +103,12 @@ mod tests {
     #[test]
     fn a_time_service_that_has_not_synchronised_yet_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        let clock = Clock { boot: BootId::default(), timesync: Arc::new(dir.path().to_owned()) };
-        assert_eq!(clock.quality(EARLIEST_MS), TimeQuality::Unsynced);
+        let clock = Clock { boot: BootId::default(), timesync: Arc::new(TimeService::new(dir.path())) };
+        assert_eq!(clock.quality(EARLIEST_MS, 5000), TimeQuality::Unsynced);
         std::fs::write(dir.path().join("synchronized"), "").unwrap();
-        assert_eq!(clock.quality(EARLIEST_MS), TimeQuality::Synced);
-        assert_eq!(clock.quality(0), TimeQuality::Unsynced);
+        assert_eq!(clock.quality(EARLIEST_MS, 5999), TimeQuality::Unsynced, "not asked again yet");
+        assert_eq!(clock.quality(EARLIEST_MS, 6000), TimeQuality::Synced);
+        assert_eq!(clock.quality(0, 6000), TimeQuality::Unsynced);
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl Weir {
         self.wait().await;
     }
 
+    /// Where its hub listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// SIGTERM; gives the exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
