@@ -51,7 +51,7 @@ impl Engine {
         Ok(file)
     }
 
-    /// Writes both copies, one flushed before the other is touched. Acknowledgements become durable by it.
+    /// Writes both copies, the older one first, flushed before the other is touched. Acknowledgements become durable by it.
     pub(super) fn write_ledger(&mut self) -> io::Result<()> {
         let file = self.ledger_file();
         let file = self.noted(file)?;
@@ -61,27 +61,30 @@ impl Engine {
         let ledger = Ledger { generation: self.generation, id: self.id, start: self.start, chains };
         let mut bytes = ledger.encode();
         bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
-        for slot in 0..2 {
+        // The newest whole copy is the last one to be touched, whatever happened before.
+        for slot in [1 - self.newest_slot, self.newest_slot] {
             let written = file.write_at(&bytes, slot * ledger::SLOT as u64);
             self.noted(written)?;
             self.totals.bytes_written += bytes.len() as u64;
             let synced = file.sync_data(Flush::Ledger);
             self.flushed(synced)?;
+            self.newest_slot = slot;
         }
         self.ledger = Some(file);
         self.chains.iter_mut().for_each(|chain| chain.durable = chain.ack);
         Ok(())
     }
 
-    /// Tells a gap: on the disk before this returns. What was told or delivered already is not told again.
+    /// Tells a gap: on the disk before this returns. What was told or delivered already is not told
+    /// again. Says whether anything had to be told.
     ///
     /// # Errors
     /// When the disk refuses; the gap is not told then.
-    pub(super) fn tell(&mut self, index: usize, first: u64, last: u64, cause: Cause) -> io::Result<()> {
+    pub(super) fn tell(&mut self, index: usize, first: u64, last: u64, cause: Cause) -> io::Result<bool> {
         let chain = &mut self.chains[index];
         let (first, last) = chain.entry.news(first.max(chain.ack + 1), last);
         if first > last {
-            return Ok(());
+            return Ok(false);
         }
         let before = chain.entry.clone();
         chain.entry.tell(Gap { first, last, cause });
@@ -90,6 +93,6 @@ impl Engine {
         if written.is_err() {
             self.chains[index].entry = before;
         }
-        written
+        written.map(|()| true)
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Engine {
     start: u32,
     ledger: Option<Box<dyn DiskFile>>,
     generation: u64,
+    /// The copy of the ledger that is known to be whole and newest.
+    newest_slot: u64,
     ready: bool,
     next_number: u64,
     pub(crate) chains: Vec<Chain>,

@@ -43,6 +43,7 @@ impl Engine {
             start: 0,
             ledger: None,
             generation: 0,
+            newest_slot: 1,
             ready: false,
             next_number: 1,
             chains: Vec::new(),
@@ -57,14 +58,15 @@ impl Engine {
         Ok(engine)
     }
 
-    fn take_ledger(&mut self, (ledger, damaged): (Option<Ledger>, u64)) {
+    fn take_ledger(&mut self, (ledger, damaged): (Option<(u64, Ledger)>, u64)) {
         self.totals.damage += damaged;
-        let Some(ledger) = ledger else {
+        let Some((slot, ledger)) = ledger else {
             // Start numbers may have been used that no frame tells of: only a new id keeps dedupe keys unique.
             self.id = StoreId(std::array::from_fn(|_| self.rng.u8(..)));
             return;
         };
         (self.id, self.start, self.generation) = (ledger.id, ledger.start, ledger.generation);
+        self.newest_slot = slot;
         for entry in ledger.chains {
             if let Some(index) = self.chain(&entry.key) {
                 let chain = &mut self.chains[index];
@@ -211,12 +213,12 @@ impl Engine {
     }
 }
 
-/// The better of the two copies, and how many are damaged though something is in them.
-fn read_ledger(disk: &dyn Disk, names: &[String]) -> Result<(Option<Ledger>, u64), OpenError> {
+/// The better of the two copies and its slot, and how many are damaged though something is in them.
+fn read_ledger(disk: &dyn Disk, names: &[String]) -> Result<(Option<(u64, Ledger)>, u64), OpenError> {
     if !names.iter().any(|text| text == name::LEDGER) {
         return Ok((None, 0));
     }
-    let mut best: Option<Ledger> = None;
+    let mut best: Option<(u64, Ledger)> = None;
     let mut damaged = 0;
     for slot in 0..2_u64 {
         let mut bytes = vec![0; ledger::SLOT];
@@ -225,8 +227,8 @@ fn read_ledger(disk: &dyn Disk, names: &[String]) -> Result<(Option<Ledger>, u64
         }
         match ledger::judge(&bytes) {
             Slot::Newer { version, writer } => return Err(OpenError::Newer { version, writer }),
-            Slot::Good(found) if best.as_ref().is_none_or(|best| best.generation < found.generation) => {
-                best = Some(found)
+            Slot::Good(found) if best.as_ref().is_none_or(|(_, best)| best.generation < found.generation) => {
+                best = Some((slot, found))
             }
             Slot::Good(_) => {}
             Slot::Bad => damaged += u64::from(bytes.iter().any(|&byte| byte != 0)),

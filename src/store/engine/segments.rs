@@ -154,7 +154,11 @@ impl Engine {
         }
         let (victim, position) = self.victim(self.chains[index].key.class).ok_or(NoCommit::Quota)?;
         let (first, last) = (self.begins(victim, position), self.chains[victim].segments[position].last);
-        self.tell(victim, first, last, Cause::Quota).map_err(|_| NoCommit::Disk)?;
+        let told = self.tell(victim, first, last, Cause::Quota).map_err(|_| NoCommit::Disk)?;
+        if !told {
+            // All of it was told before or delivered; that it was has to be on the disk.
+            self.write_ledger().map_err(|_| NoCommit::Disk)?;
+        }
         self.give_up(victim, position);
         self.totals.dropped += 1;
         Ok(())

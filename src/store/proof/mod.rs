@@ -23,14 +23,11 @@ fn story(seed: u64, setup: Setup) -> Result<(), String> {
     rig.end().map_err(|broken| format!("seed {seed} at the end: {broken}"))
 }
 
-/// How many of some stories break a promise on a disk that leaves out some flushes.
-fn broken(seeds: u64, skipped: &[Flush]) -> usize {
-    let cheats = |seed: &u64| {
-        let setup = Setup { skipped: skipped.to_vec(), ..Setup::default() };
-        // Nonsense on the disk may trip an assertion first: that counts.
-        !matches!(catch_unwind(AssertUnwindSafe(|| story(*seed, setup))), Ok(Ok(())))
-    };
-    (0..seeds).filter(cheats).count()
+/// Whether a story breaks a promise on a disk that leaves out some flushes.
+fn breaks(seed: u64, skipped: &[Flush]) -> bool {
+    let setup = Setup { skipped: skipped.to_vec(), ..Setup::default() };
+    // Nonsense on the disk may trip an assertion first: that counts.
+    !matches!(catch_unwind(AssertUnwindSafe(|| story(seed, setup))), Ok(Ok(())))
 }
 
 fn all_keep(seeds: std::ops::Range<u64>, setup: impl Fn() -> Setup) {
@@ -58,17 +55,16 @@ fn rot_costs_no_more_than_what_is_told() {
 
 #[test]
 fn the_model_sees_a_disk_that_never_flushes() {
-    let seeds = 60;
-    let broken = broken(seeds, &Flush::ALL);
-    assert!(broken * 10 >= seeds as usize * 9, "only {broken} of {seeds} stories broke");
+    let broken = (0..60).filter(|&seed| breaks(seed, &Flush::ALL)).count();
+    assert!(broken >= 54, "only {broken} of 60 stories broke");
 }
 
 #[test]
 fn the_model_sees_each_kind_of_flush_that_is_left_out() {
-    for kind in Flush::ALL {
-        let seeds = 400;
-        let broken = broken(seeds, &[kind]);
-        println!("without {kind:?}: {broken} of {seeds} stories break a promise");
-        assert!(broken > 0, "without {kind:?} nothing was noticed");
+    // The flush of the first frame covers the header before it: the one in between keeps the order
+    // on the disk, but nothing that was promised hangs on it.
+    for kind in Flush::ALL.into_iter().filter(|kind| *kind != Flush::Header) {
+        let first = (0..800).find(|&seed| breaks(seed, &[kind]));
+        assert!(first.is_some(), "without {kind:?} 800 stories ended well");
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Rig {
     now: Duration,
     /// An error, or rot, may have cost something.
     hurt: bool,
+    /// The power failed in the middle of something.
+    dark: bool,
 }
 
 const OPS_SEGMENTS: [u64; 3] = [16 * 1024, 32 * 1024, 64 * 1024];
@@ -73,6 +75,7 @@ impl Rig {
             pump: Pump::new(Duration::ZERO),
             now: Duration::ZERO,
             hurt: false,
+            dark: false,
         };
         rig.chains();
         Ok(rig)
@@ -109,8 +112,8 @@ impl Rig {
             45..=69 => self.turn(),
             70..=79 => self.read()?,
             80..=91 => self.deliver()?,
-            92..=94 => self.restart(true)?,
-            95 => self.restart(false)?,
+            92..=93 => self.restart(true)?,
+            94..=95 => self.restart(false)?,
             96 => self.close()?,
             _ => self.hurt(),
         }
@@ -147,7 +150,7 @@ impl Rig {
     }
 
     fn turn(&mut self) {
-        let steps = [5, 60, 300, 1100];
+        let steps = [5, 5, 60, 60, 300, 300, 1100, 1100, 6000];
         self.now += Duration::from_millis(*self.rng.choice(&steps).expect("not empty"));
         self.turn_now();
     }
@@ -193,7 +196,7 @@ impl Rig {
             let written = self.engine.chains[index].written;
             self.book(index).durable.retain(|sequence, _| *sequence <= written || *sequence < reached);
         }
-        self.book(index).read(from, &records, id, &gaps, rots, last)?;
+        self.book(index).read(from, &records, (id, start), &gaps, rots, last)?;
         Ok(records.last().map_or(from, |record| record.sequence + 1))
     }
 
@@ -219,8 +222,37 @@ impl Rig {
         Ok(())
     }
 
+    /// Goes on until the power fails in the middle of something. What fails by that is no broken promise.
+    fn work_until_dark(&mut self) -> Result<(), String> {
+        self.disk.set_faults(Faults::default());
+        self.disk.fail_after(self.rng.u32(1..16));
+        for _ in 0..12 {
+            match self.rng.u8(0..8) {
+                0..=3 => self.offer()?,
+                4..=6 => self.turn(),
+                _ => {
+                    let index = self.rng.usize(0..self.cells.len());
+                    let (ack, next) = self.cells[index].with(|state| (state.ack, state.next));
+                    let upto = self.rng.u64(ack..next);
+                    let now = self.now;
+                    self.book(index).acked(upto, now);
+                    self.cells[index].ack(upto);
+                }
+            }
+            if self.disk.is_out() {
+                break;
+            }
+        }
+        // What was dark may not have been written in time.
+        self.dark |= self.disk.is_out();
+        Ok(())
+    }
+
     /// A power cut, or the death of the process alone; sometimes another one during recovery.
     fn restart(&mut self, power: bool) -> Result<(), String> {
+        if self.rng.u8(0..4) > 0 {
+            self.work_until_dark()?;
+        }
         for index in 0..self.cells.len() {
             self.book(index).read_mail()?;
         }
@@ -228,7 +260,9 @@ impl Rig {
         self.disk.set_faults(quiet);
         self.disk = if power { self.disk.crash(self.rng.u64(..)) } else { self.disk.kill() };
         self.open()?;
-        if power && self.rng.u8(0..4) == 0 {
+        if self.rng.u8(0..4) == 0 {
+            // Not even recovery is left alone: what it found has to be there the next time too.
+            self.read_all()?;
             self.disk = self.disk.crash(self.rng.u64(..));
             self.open()?;
         }
@@ -261,7 +295,8 @@ impl Rig {
         self.engine = Engine::open(disk, settings, self.rng.u64(..)).map_err(|error| error.to_string())?;
         self.chains();
         // Five seconds of acknowledgements may be forgotten.
-        let window = (!self.hurt).then_some(Duration::from_secs(5));
+        let window = (!self.hurt && !self.dark).then_some(Duration::from_secs(5));
+        self.dark = false;
         let now = self.now;
         for index in 0..self.cells.len() {
             let ack = self.cells[index].with(|state| state.ack);

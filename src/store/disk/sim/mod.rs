@@ -62,6 +62,18 @@ impl SimDisk {
         Self::of(Arc::clone(&self.world), life)
     }
 
+    /// Lets the power fail in the middle of the `calls`-th change from now: that write, rename or
+    /// flush, and every call after it, fails, until [`SimDisk::crash`] or [`SimDisk::kill`] brings
+    /// the disk back.
+    pub fn fail_after(&self, calls: u32) {
+        self.world().fuse = Some(calls);
+    }
+
+    /// Whether the power failed as [`SimDisk::fail_after`] wanted it.
+    pub fn is_out(&self) -> bool {
+        self.world().fuse == Some(0)
+    }
+
     /// From now on all flushes do nothing and say that they did.
     pub fn never_sync(&self) {
         self.world().skipped = Flush::ALL.to_vec();
@@ -123,7 +135,7 @@ impl SimDisk {
 /// The world, if the life that a handle belongs to still lasts.
 fn alive(world: &Mutex<World>, life: u64) -> io::Result<MutexGuard<'_, World>> {
     let world = world.lock().unwrap_or_else(PoisonError::into_inner);
-    if world.life == life { Ok(world) } else { Err(io::Error::other("the power is out")) }
+    if world.life == life && world.fuse != Some(0) { Ok(world) } else { Err(io::Error::other("the power is out")) }
 }
 
 impl Disk for SimDisk {

@@ -52,6 +52,8 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) capacity: u64,
     pub(super) counts: Counts,
+    /// Changes until the power fails; it is out at 0.
+    pub(super) fuse: Option<u32>,
     rng: Rng,
     inodes: BTreeMap<u64, Inode>,
     next_inode: u64,
@@ -72,6 +74,7 @@ impl World {
             faults: Faults::default(),
             capacity: u64::MAX,
             counts: Counts::default(),
+            fuse: None,
             rng: Rng::with_seed(seed),
             inodes: BTreeMap::new(),
             next_inode: 0,
@@ -113,7 +116,7 @@ impl World {
         self.find(from)?;
         apply(&mut self.visible, &change);
         self.changes.push(change);
-        Ok(())
+        if self.burns() { Err(eio()) } else { Ok(()) }
     }
 
     pub(super) fn remove(&mut self, name: &str) -> io::Result<()> {
@@ -134,6 +137,12 @@ impl World {
 
     fn inode(&mut self, inode: u64) -> io::Result<&mut Inode> {
         self.inodes.get_mut(&inode).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Counts a change; says whether the power fails during it.
+    fn burns(&mut self) -> bool {
+        self.fuse = self.fuse.map(|calls| calls.saturating_sub(1));
+        self.fuse == Some(0)
     }
 
     /// Whether a call with these odds fails this time.
@@ -160,8 +169,9 @@ impl World {
     pub(super) fn write(&mut self, inode: u64, bytes: &[u8], at: u64) -> io::Result<()> {
         self.counts.writes += 1;
         self.counts.bytes_written += bytes.len() as u64;
-        let fails = self.fails(self.faults.write);
-        let kept = if fails { self.rng.usize(0..=bytes.len()) } else { bytes.len() };
+        let out = self.burns();
+        let fails = self.fails(self.faults.write) || out;
+        let kept = if fails && (!out || self.rng.bool()) { self.rng.usize(0..=bytes.len()) } else { bytes.len() };
         let at = usize::try_from(at).map_err(|_| eio())?;
         let file = self.inode(inode)?;
         let end = at + kept;
@@ -178,7 +188,7 @@ impl World {
 
     pub(super) fn allocate(&mut self, inode: u64, len: u64) -> io::Result<()> {
         let has = self.size(inode)?;
-        if self.used().saturating_add(len.saturating_sub(has)) > self.capacity {
+        if len > has && self.used().saturating_add(len.saturating_sub(has)) > self.capacity {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let len = usize::try_from(len).map_err(|_| eio())?;
@@ -199,6 +209,9 @@ impl World {
         if !self.flushes(why) {
             return Ok(());
         }
+        if self.burns() {
+            return Err(eio());
+        }
         let fails = self.fails(self.faults.sync);
         let luck = self.rng.u64(..);
         let file = self.inode(inode)?;
@@ -216,7 +229,7 @@ impl World {
         if !self.flushes(why) {
             return Ok(());
         }
-        if self.fails(self.faults.sync) {
+        if self.burns() || self.fails(self.faults.sync) {
             return Err(eio());
         }
         self.durable = self.visible.clone();
@@ -226,6 +239,7 @@ impl World {
 
     pub(super) fn next_life(&mut self) -> u64 {
         self.holder = Weak::new();
+        self.fuse = None;
         self.life += 1;
         self.life
     }
