@@ -16,3 +16,5 @@ mod outage;
 mod powercut;
 #[path = "gateway/process.rs"]
 mod process;
+#[path = "gateway/second_broker.rs"]
+mod second_broker;

@@ -101,7 +101,7 @@ impl Life {
     }
 }
 
-fn plan(hub: SocketAddr, cloud: SocketAddr) -> Plan {
+pub(crate) fn plan(hub: SocketAddr, cloud: SocketAddr) -> Plan {
     let text = format!(
         "[gateway]\nname = \"shed\"\nstate_dir = \"/nowhere\"\n[hub]\nlisten = [\"{hub}\"]\n\
          [store]\nmax_size = \"16MiB\"\nsegment = \"64KiB\"\n\
@@ -134,7 +134,7 @@ fn last_arrived(acknowledged: &Acknowledged, arrivals: &Arrivals) -> bool {
     acknowledged.iter().all(|(topic, numbers)| got(arrivals, topic).contains(numbers.last().expect("not empty")))
 }
 
-fn lost(acknowledged: &Acknowledged, arrivals: &Arrivals) -> usize {
+pub(crate) fn lost(acknowledged: &Acknowledged, arrivals: &Arrivals) -> usize {
     let of_topic = |(topic, numbers): (&String, &Vec<u64>)| {
         let got = got(arrivals, topic);
         numbers.iter().filter(|number| !got.contains(number)).count()
