@@ -89,6 +89,8 @@ pub(crate) struct Session {
     pub(crate) bell: Option<Arc<Bell>>,
     /// The owner has taken everything and waits for the bell.
     asleep: bool,
+    /// Packets the owners have taken.
+    taken: u64,
     /// How long it outlives the connection.
     pub(crate) expiry: Duration,
     /// Without a connection: when it ends.
@@ -110,6 +112,7 @@ impl Session {
             epoch: 0,
             bell: None,
             asleep: false,
+            taken: 0,
             expiry: Duration::ZERO,
             expires: None,
             will: None,
@@ -151,6 +154,11 @@ impl Session {
         self.queue.is_half_full()
     }
 
+    /// Packets taken so far: it grows as long as the client makes progress.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// Queues a message. Returns how many messages were dropped for it, and whom to wake.
     pub(crate) fn push(&mut self, parcel: Parcel) -> (usize, Option<Arc<Bell>>) {
         if !self.is_online() && parcel.qos == Qos::AtMostOnce {
@@ -165,7 +173,8 @@ impl Session {
     /// When less than `count` comes out, the next push rings the bell.
     pub(crate) fn take(&mut self, count: usize, now: Instant, out: &mut Vec<Outgoing>) -> usize {
         let mut expired = 0;
-        let enough = out.len() + count;
+        let before = out.len();
+        let enough = before + count;
         while out.len() < enough {
             let Some(front) = self.next_ready() else {
                 self.asleep = true;
@@ -176,6 +185,7 @@ impl Session {
                 Ready::Fresh => expired += self.fresh(now, out),
             }
         }
+        self.taken += (out.len() - before) as u64;
         expired
     }
 

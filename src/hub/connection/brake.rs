@@ -1,40 +1,59 @@
-//! A publisher that outruns its receivers waits for them, a moment: they lose nothing for being a little
-//! slower, and one that takes nothing at all costs the publisher next to nothing.
+//! A publisher that outruns a receiver is not read until the receiver has caught up: nobody loses messages
+//! for being a little slower. One that makes no progress is not waited for, and none is waited for long.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::routes::Member;
-use super::Connection;
 
-/// The pause between two looks at the receiver, and how many there are.
+/// The pause between two looks at the receiver.
 const PAUSE: Duration = Duration::from_millis(1);
-const LOOKS: usize = 10;
-/// A receiver that did not catch up is not waited for again for this long.
-const PATIENCE_LOST: Duration = Duration::from_millis(100);
+/// Looks without progress, and looks in all, after which a receiver is not waited for.
+const STILL: u32 = 100;
+const LOOKS: u32 = 1000;
+/// For how long it is not waited for then.
+const OFF: Duration = Duration::from_secs(1);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Whether receivers that fall behind are not waited for now.
-    pub(super) fn is_brake_off(&self) -> bool {
-        self.brake_off.is_some_and(|until| Instant::now() < until)
+/// The wait for one receiver.
+#[derive(Debug)]
+pub(super) struct Brake {
+    receiver: Arc<Member>,
+    pause: Pin<Box<Sleep>>,
+    /// What the receiver had taken at the last look.
+    taken: u64,
+    still: u32,
+    looks: u32,
+}
+
+impl Brake {
+    pub(super) fn new(receiver: Arc<Member>) -> Self {
+        let taken = receiver.lock().taken();
+        Self { receiver, pause: Box::pin(sleep(PAUSE)), taken, still: 0, looks: 0 }
     }
 
-    /// Whether some receiver should be waited for before the next packet.
-    pub(super) fn is_pressing(&self) -> bool {
-        self.wakes.pressed.is_some() && !self.is_brake_off()
-    }
-
-    /// Waits until `receiver` has caught up, but not for long.
-    pub(super) async fn brake(&mut self, receiver: &Arc<Member>) {
-        for _ in 0..LOOKS {
-            sleep(PAUSE).await;
-            if !receiver.lock().is_half_full() {
-                return;
+    /// Ready when publishing goes on: with nothing when the receiver has caught up, else with the time
+    /// until which nobody is waited for.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Instant>> {
+        loop {
+            ready!(self.pause.as_mut().poll(context));
+            let (taken, behind) = {
+                let session = self.receiver.lock();
+                (session.taken(), session.is_online() && session.is_half_full())
+            };
+            if !behind {
+                return Poll::Ready(None);
             }
+            self.still = if taken == self.taken { self.still + 1 } else { 0 };
+            (self.taken, self.looks) = (taken, self.looks + 1);
+            let now = Instant::now();
+            if self.still >= STILL || self.looks >= LOOKS {
+                return Poll::Ready(Some(now + OFF));
+            }
+            self.pause.as_mut().reset(now + PAUSE);
         }
-        self.brake_off = Some(Instant::now() + PATIENCE_LOST);
     }
 }

@@ -40,6 +40,7 @@ use super::session::{Outgoing, Session};
 use super::sessions::Attached;
 use crate::model::{Message, Origin, Topic, Verdict};
 use acks::Acks;
+use brake::Brake;
 use cache::Cache;
 use profile::Profile;
 use subscribing::Replay;
@@ -120,6 +121,8 @@ struct Connection<S> {
     took: Instant,
     /// When a 3.x client whose message was refused is disconnected.
     closes: Option<Instant>,
+    /// A receiver that this client outruns.
+    brake: Option<Brake>,
     /// Until when receivers that fall behind are not waited for.
     brake_off: Option<Instant>,
 }
@@ -130,6 +133,7 @@ enum Woken {
     Bell,
     Acknowledged(acks::Waiting, Verdict),
     Room,
+    CaughtUp(Option<Instant>),
     Timer,
     Stop,
 }
@@ -164,6 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             heard: now,
             took: now,
             closes: None,
+            brake: None,
             brake_off: None,
         };
         let hub = Arc::clone(&connection.hub);
@@ -183,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Whether the client may send more now.
     fn may_read(&self) -> bool {
-        self.held_bytes <= Held::BYTES && self.wire.pending() < OUTPUT_HIGH
+        self.brake.is_none() && self.held_bytes <= Held::BYTES && self.wire.pending() < OUTPUT_HIGH
     }
 
     async fn live(mut self, peer: SocketAddr) {
@@ -200,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stop = Arc::clone(&self.hub).stop.clone().cancelled_owned();
         let (mut stop, mut timer) = (Box::pin(stop), Box::pin(sleep_until(self.deadline())));
         loop {
-            if let Err(end) = self.work().await {
+            if let Err(end) = self.work() {
                 return end;
             }
             let woken = poll_fn(|context| self.poll_wait(context, stop.as_mut(), timer.as_mut())).await;
@@ -210,20 +215,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Does everything that needs no waiting but the brake's.
-    async fn work(&mut self) -> Result<(), End> {
-        loop {
-            self.release_held();
-            let result = self.handle_received();
-            self.wakes.ring();
-            result?;
-            self.fill_output()?;
-            self.count();
-            match self.wakes.pressed.take() {
-                Some(receiver) if !self.is_brake_off() => self.brake(&receiver).await,
-                _ => return Ok(()),
-            }
+    /// Does everything that needs no waiting.
+    fn work(&mut self) -> Result<(), End> {
+        self.release_held();
+        let result = self.handle_received();
+        self.wakes.ring();
+        result?;
+        if self.is_pressing() {
+            self.brake = self.wakes.pressed.take().map(Brake::new);
         }
+        self.wakes.pressed = None;
+        self.fill_output()?;
+        self.count();
+        Ok(())
+    }
+
+    /// Whether some receiver should be waited for before the next packet.
+    fn is_pressing(&self) -> bool {
+        self.wakes.pressed.is_some() && self.brake_off.is_none_or(|until| until <= Instant::now())
     }
 
     fn count(&mut self) {
@@ -248,6 +257,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if self.stuck.as_mut().is_some_and(|stuck| stuck.poll(context).is_ready()) {
             return Poll::Ready(Woken::Room);
+        }
+        if let Some(Poll::Ready(off)) = self.brake.as_mut().map(|brake| brake.poll(context)) {
+            return Poll::Ready(Woken::CaughtUp(off));
         }
         if let Poll::Ready(moved) = self.wire.poll(context, self.may_read()) {
             return Poll::Ready(Woken::Moved(moved));
@@ -274,6 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Woken::Bell => {}
             Woken::Acknowledged(waiting, verdict) => self.settled(&waiting, verdict)?,
             Woken::Room => self.stuck = None,
+            Woken::CaughtUp(off) => (self.brake, self.brake_off) = (None, off),
             Woken::Timer => {
                 self.check_time()?;
                 let next = self.deadline();
