@@ -47,6 +47,8 @@ pub(super) async fn run(mut engine: Engine, shared: Arc<Shared>, mut inbox: mpsc
             request = inbox.recv() => match request {
                 Some(Request::Read { cell, from, max_bytes, reply }) => {
                     let records = read(&mut engine, &shared, &cell, from, max_bytes);
+                    // Whoever finds something missing finds the gap told as well.
+                    publish(&engine, &shared);
                     // Nobody waits any more: fine.
                     reply.send(records).ok();
                 }

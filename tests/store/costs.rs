@@ -1,0 +1,95 @@
+//! What a commit costs, counted on the simulated disk.
+
+use weir::store::disk::Flush;
+use weir::store::disk::sim::SimDisk;
+use weir::store::{Settings, Settled};
+
+use crate::support::{all, chain, open, put, settings, soon};
+
+fn flushes(disk: &SimDisk) -> u64 {
+    disk.counts().flushes.values().sum()
+}
+
+#[tokio::test]
+async fn a_commit_is_one_flush_and_one_block_in_new_and_in_used_segments() {
+    let disk = SimDisk::new(1);
+    let store = open(disk.clone(), settings());
+    let chain = chain(&store, "cloud", 2);
+    // 3,000 bytes share no block: 14 commits fill a segment.
+    for round in 0..60 {
+        let (before, bytes, totals) = (flushes(&disk), disk.counts().bytes_written, store.status().totals);
+        assert_eq!(put(&chain, &[7; 3000]).await, Settled::Durable);
+        let now = store.status().totals;
+        let quiet = now.commits == totals.commits + 1 && now.recycled == totals.recycled;
+        let segments = disk.sizes().len();
+        if quiet && flushes(&disk) == before + 1 {
+            assert_eq!(disk.counts().bytes_written - bytes, 4096, "round {round} with {segments} files");
+        }
+        chain.ack(chain.next_sequence() - 1);
+    }
+    let totals = store.status().totals;
+    assert!(totals.recycled >= 2, "{totals:?}");
+    soon(store.close()).await.unwrap();
+    let counts = disk.counts();
+    let commits = counts.flushes[&Flush::Frame];
+    assert_eq!(commits, 60);
+    // Beside them only what a segment costs once: header, directory, acknowledgement.
+    let uses = counts.flushes[&Flush::Header];
+    let others: u64 = counts.flushes.iter().filter(|(kind, _)| **kind != Flush::Frame).map(|(_, count)| count).sum();
+    assert!(others <= 4 * uses + 8, "{counts:?}");
+}
+
+#[tokio::test]
+async fn what_the_receiver_has_in_time_is_never_written() {
+    let disk = SimDisk::new(2);
+    let store = open(disk.clone(), Settings { max_loss: std::time::Duration::from_secs(3600), ..settings() });
+    let chain = chain(&store, "cloud", 2);
+    let before = disk.counts();
+    for _ in 0..500 {
+        let sequence = chain.offer(vec![1; 64], None).unwrap();
+        chain.ack(sequence);
+    }
+    soon(store.close()).await.unwrap();
+    assert_eq!(disk.counts().bytes_written, before.bytes_written);
+    assert_eq!(disk.sizes().len(), 1, "only the ledger: {:?}", disk.sizes());
+}
+
+#[tokio::test]
+async fn a_batch_costs_little_more_than_its_bytes() {
+    let disk = SimDisk::new(3);
+    let long = Settings {
+        max_loss: std::time::Duration::from_secs(3600),
+        max_size: 1 << 22,
+        segment_size: 1 << 20,
+        ..settings()
+    };
+    let store = open(disk.clone(), long);
+    let chain = chain(&store, "cloud", 2);
+    for _ in 0..500 {
+        chain.offer(vec![1; 90], None).unwrap();
+    }
+    let before = disk.counts().bytes_written;
+    soon(store.close()).await.unwrap();
+    let per_record = (disk.counts().bytes_written - before - 4096) / 500;
+    assert!(per_record <= 120, "{per_record} bytes a record of 90");
+}
+
+#[tokio::test]
+async fn the_quota_holds_and_what_it_cost_is_told() {
+    let disk = SimDisk::new(4);
+    let store = open(disk.clone(), settings());
+    let (alarm, bulk) = (chain(&store, "cloud", 0), chain(&store, "cloud", 3));
+    assert_eq!(put(&alarm, b"fire").await, Settled::Durable);
+    for _ in 0..200 {
+        assert_eq!(put(&bulk, &[7; 3000]).await, Settled::Durable);
+    }
+    let used: u64 = disk.sizes().iter().map(|(_, size)| size).sum();
+    assert!(used <= settings().max_size, "{used}");
+    assert_eq!(all(&alarm).await.len(), 1);
+    assert!(alarm.gaps().is_empty());
+    let (records, gaps) = (all(&bulk).await, bulk.gaps());
+    let lost: u64 = gaps.iter().map(|gap| gap.last - gap.first + 1).sum();
+    assert_eq!(gaps.first().map(|gap| gap.first), Some(1), "{gaps:?}");
+    assert_eq!(records.len() as u64 + lost, 200);
+    soon(store.close()).await.unwrap();
+}
