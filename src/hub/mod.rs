@@ -1,9 +1,8 @@
 //! The hub: weir's embedded MQTT broker, and the only meeting point of the house.
 //!
 //! Every PUBLISH, from a socket, a sampler or a bridge, takes one road: it becomes a
-//! [`Message`](crate::model::Message), is matched once in the topic tree, and goes to sessions,
-//! to subscriptions inside this process, and to [durable consumers](Durable). The acknowledgement
-//! travels back when they all have settled.
+//! [`Message`], is matched once in the topic tree, and goes to sessions, to subscriptions inside this
+//! process, and to [durable consumers](Durable). The acknowledgement travels back when they all have settled.
 //!
 //! Invariants: one task per connection, which waits for nobody but its own socket; no lock is held
 //! across a wait; every queue has a bound, and what does not fit is counted.

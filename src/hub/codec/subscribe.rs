@@ -142,11 +142,19 @@ pub(super) fn encode_unsubscribe(unsubscribe: &Unsubscribe<'_>, version: Version
     }
 }
 
-pub(super) fn decode_verdicts<'a>(reader: &mut Reader<'a>, version: Version) -> Result<Verdicts<'a>, CodecError> {
+/// SUBACK (`granted`) or UNSUBACK, which has no reasons before MQTT 5.
+pub(super) fn decode_verdicts<'a>(
+    reader: &mut Reader<'a>,
+    version: Version,
+    granted: bool,
+) -> Result<Verdicts<'a>, CodecError> {
     let packet_id = reader.packet_id()?;
     let properties = if version == Version::V5 { properties::decode(reader, properties::ACK)? } else { None };
-    let reasons = reader.rest().iter().map(|&code| Reason(code)).collect();
-    Ok(Verdicts { packet_id, properties, reasons })
+    let reasons = if version == Version::V5 || granted { reader.rest() } else { &[] };
+    if version != Version::V5 && reasons.iter().any(|code| !matches!(code, 0..=2 | 0x80)) {
+        return Err(malformed("a SUBACK has a reserved return code"));
+    }
+    Ok(Verdicts { packet_id, properties, reasons: reasons.iter().map(|&code| Reason(code)).collect() })
 }
 
 pub(super) fn encode_verdicts(verdicts: &Verdicts<'_>, version: Version, granted: bool, out: &mut Vec<u8>) {
