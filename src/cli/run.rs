@@ -64,12 +64,12 @@ async fn serve(boot: Boot, args: &Args, tail: Option<Tail>) -> anyhow::Result<Ex
         keep(&state_dir, &report.sources);
     }
     systemd::ready();
-    show_until_signal(&gateway, args.live, tail, &mut signals).await;
+    let exit = show_until_end(&gateway, args.live, tail, &mut signals).await;
     tokio::select! {
         stopped = gateway.stop() => stopped?,
         () = signals.next() => tracing::warn!("stopped at once by a second signal"),
     }
-    Ok(Exit::Good)
+    Ok(exit)
 }
 
 /// This configuration has started: it is the one to go back to when a later one is wrong.
@@ -79,14 +79,21 @@ fn keep(state_dir: &Path, sources: &Sources) {
     }
 }
 
-async fn show_until_signal(gateway: &Gateway, live: bool, tail: Option<Tail>, signals: &mut Signals) {
+async fn show_until_end(gateway: &Gateway, live: bool, tail: Option<Tail>, signals: &mut Signals) -> Exit {
     let addresses: Vec<_> = gateway.local_addrs().iter().map(ToString::to_string).collect();
     tracing::info!(hub = addresses.join(", "), "weir {} serves", env!("CARGO_PKG_VERSION"));
     let showing = live.then(|| tokio::spawn(Live::new(gateway, tail).show()));
-    signals.next().await;
+    let exit = tokio::select! {
+        () = signals.next() => Exit::Good,
+        why = gateway.failed() => {
+            tracing::error!("{why}: the gateway ends");
+            Exit::Failed
+        }
+    };
     if let Some(showing) = showing {
         showing.abort();
     }
+    exit
 }
 
 /// The signals that end the gateway.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::bridge::Bridge;
 use crate::hub::Hub;
@@ -29,6 +29,9 @@ use phase::Phase;
 
 /// How long closing the store may take.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// How often hub and store are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What is not in the configuration.
 #[derive(Debug, Default)]
@@ -113,6 +116,20 @@ impl Gateway {
     /// Where the hub really listens.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.hub.local_addrs()
+    }
+
+    /// Resolves, with the reason, when hub or store cannot go on: then the process must end, so that
+    /// the service manager starts it again.
+    pub async fn failed(&self) -> &'static str {
+        let mut ticks = interval(LOOK);
+        loop {
+            ticks.tick().await;
+            match (self.hub.is_serving(), self.store.is_open()) {
+                (false, _) => return "the hub has lost a listener",
+                (_, false) => return "the store has lost its thread",
+                _ => {}
+            }
+        }
     }
 
     /// Stops in the direction of flow: devices, then the hub's clients, then bridges, then the store.

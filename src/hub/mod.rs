@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Filter, Message, Receipt};
@@ -48,8 +49,14 @@ pub use settings::{Anonymous, Limits, Settings};
 pub struct Hub {
     shared: Arc<Shared>,
     addresses: Arc<[SocketAddr]>,
-    /// Bound and not served yet.
-    listeners: Arc<Mutex<Vec<TcpListener>>>,
+    doors: Arc<Mutex<Doors>>,
+}
+
+/// Listeners that are bound and not served yet, and the tasks that serve the others.
+#[derive(Debug, Default)]
+struct Doors {
+    bound: Vec<TcpListener>,
+    served: Vec<AbortHandle>,
 }
 
 /// What all connections share.
@@ -107,15 +114,22 @@ impl Hub {
         let places = Arc::new(Semaphore::new(settings.limits.connections.min(Semaphore::MAX_PERMITS)));
         let shared = Arc::new(Shared { settings, router, sessions: Sessions::default(), places, stop });
         tokio::spawn(upkeep::run(Arc::clone(&shared)));
-        Ok(Self { shared, addresses, listeners: Arc::new(Mutex::new(listeners)) })
+        let doors = Doors { bound: listeners, served: Vec::new() };
+        Ok(Self { shared, addresses, doors: Arc::new(Mutex::new(doors)) })
     }
 
     /// Serves clients from now on; durable consumers that must miss nothing are attached before.
     pub fn serve(&self) {
-        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
-        for listener in listeners {
-            tokio::spawn(listen::accept(Arc::clone(&self.shared), listener));
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        for listener in std::mem::take(&mut doors.bound) {
+            doors.served.push(tokio::spawn(listen::accept(Arc::clone(&self.shared), listener)).abort_handle());
         }
+    }
+
+    /// Whether every listener is still served. If not, only a new start of the process helps.
+    pub fn is_serving(&self) -> bool {
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.stop.is_cancelled() || !doors.served.iter().any(AbortHandle::is_finished)
     }
 
     /// The addresses that are really bound.

@@ -42,6 +42,18 @@ async fn a_store_that_never_syncs_is_caught() {
     assert!(lost > 0, "nothing was lost without a sync: the cuts do not cut");
 }
 
+#[tokio::test]
+async fn a_gateway_without_its_store_says_so() {
+    let disk = SimDisk::new(1);
+    let nowhere = free_address();
+    let plan = plan(free_address(), nowhere);
+    let gateway = Gateway::start(plan, Box::new(disk), Clock::system(), Options::default()).await.expect("it starts");
+    assert!(timeout(Duration::from_millis(100), gateway.failed()).await.is_err(), "all is well");
+    gateway.store().clone().close().await.expect("nothing to lose");
+    let why = timeout(Duration::from_secs(10), gateway.failed()).await.expect("it is noticed");
+    assert!(why.contains("store"), "{why}");
+}
+
 /// One gateway through several cuts; gives how many acknowledged messages never reached the cloud.
 async fn run(seed: u64, syncs: bool) -> (u64, usize) {
     let mut chance = fastrand::Rng::with_seed(seed);

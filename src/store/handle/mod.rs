@@ -109,6 +109,11 @@ impl Store {
         Ok(store)
     }
 
+    /// Whether its thread still serves. If not, nothing is acknowledged any more.
+    pub fn is_open(&self) -> bool {
+        self.shared.phase.load(Ordering::Acquire) != CLOSED
+    }
+
     /// Made once per directory.
     pub fn id(&self) -> StoreId {
         self.shared.id
