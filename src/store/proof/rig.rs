@@ -248,6 +248,15 @@ impl Rig {
         Ok(())
     }
 
+    /// A recovery that a power cut ends.
+    fn recover_until_dark(&mut self) {
+        self.disk.fail_after(self.rng.u32(1..10));
+        let (disk, settings) = (Box::new(self.disk.clone()), self.settings.clone());
+        // Whether it opened does not matter: nobody gets to use it.
+        drop(Engine::open(disk, settings, self.rng.u64(..)));
+        self.disk = self.disk.crash(self.rng.u64(..));
+    }
+
     /// A power cut, or the death of the process alone; sometimes another one during recovery.
     fn restart(&mut self, power: bool) -> Result<(), String> {
         if self.rng.u8(0..4) > 0 {
@@ -259,6 +268,9 @@ impl Rig {
         let quiet = Faults::default();
         self.disk.set_faults(quiet);
         self.disk = if power { self.disk.crash(self.rng.u64(..)) } else { self.disk.kill() };
+        while self.rng.u8(0..3) == 0 {
+            self.recover_until_dark();
+        }
         self.open()?;
         if self.rng.u8(0..4) == 0 {
             // Not even recovery is left alone: what it found has to be there the next time too.
