@@ -1,5 +1,6 @@
 //! `weir run`: the gateway itself.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -96,21 +97,38 @@ async fn show_until_end(gateway: &Gateway, live: bool, tail: Option<Tail>, signa
     exit
 }
 
-/// The signals that end the gateway.
+/// The signals that end the gateway, and the one that must not.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    /// Started from a terminal: SIGHUP says that it was closed.
+    on_terminal: bool,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            on_terminal: std::io::stdin().is_terminal(),
+        })
     }
 
+    /// Waits for SIGTERM or SIGINT. SIGHUP, by which other daemons reload, ends nothing but a run on a terminal.
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    if self.on_terminal {
+                        return;
+                    }
+                    tracing::warn!("a changed configuration needs a restart: nothing is reloaded yet");
+                }
+            }
         }
     }
 }
