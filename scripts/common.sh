@@ -87,15 +87,14 @@ enable_security_suite() {
   [ -n "$mirror" ] || return 1 # not a Debian: its security suite would not fit
   keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   [ -e "$keyring" ] || keyring=${keyring%.gpg}.pgp
-  for uri in "${mirror%/}-security" http://deb.debian.org/debian-security; do
-    printf '%s\n' 'Types: deb' "URIs: $uri" "Suites: $codename-security" 'Components: main' "Signed-By: $keyring" |
-      as_root tee "$file" >/dev/null
-    if apt_update_only "$file" >/dev/null 2>&1 </dev/null; then
-      say "added the $codename-security suite from $uri, for a newer compiler (in $file)"
-      return 0
-    fi
-    as_root rm -f "$file"
-  done
+  uri=${mirror%/}-security
+  printf '%s\n' 'Types: deb' "URIs: $uri" "Suites: $codename-security" 'Components: main' "Signed-By: $keyring" |
+    as_root tee "$file" >/dev/null
+  if apt_update_only "$file" >/dev/null 2>&1 </dev/null; then
+    say "added the $codename-security suite from $uri, for a newer compiler (in $file)"
+    return 0
+  fi
+  as_root rm -f "$file"
   return 1
 }
 
