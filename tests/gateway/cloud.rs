@@ -8,7 +8,7 @@ use std::time::Duration;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// One message as it arrived at the cloud.
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ pub(crate) struct Arrival {
     pub(crate) payload: Vec<u8>,
     /// The dedupe key, as the user properties carry it.
     pub(crate) key: String,
+    pub(crate) at: Instant,
 }
 
 /// Everything that arrived, by topic, in order.
@@ -42,7 +43,7 @@ pub(crate) fn collect(address: SocketAddr, filter: &str) -> (Arrivals, tokio::ta
                     let topic = String::from_utf8(publish.topic.to_vec()).expect("topics are UTF-8");
                     let user = publish.properties.map(|properties| properties.user_properties).unwrap_or_default();
                     let key = user.iter().map(|(name, value)| format!("{name}={value};")).collect();
-                    let arrival = Arrival { payload: publish.payload.to_vec(), key };
+                    let arrival = Arrival { payload: publish.payload.to_vec(), key, at: Instant::now() };
                     into.lock().expect("no panic in here").entry(topic).or_default().push(arrival);
                 }
                 Ok(_) => {}

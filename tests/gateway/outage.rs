@@ -1,6 +1,7 @@
 //! An outage of the cloud with a SIGKILL in the middle: everything acknowledged arrives, in order.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,7 +56,10 @@ async fn run(seed: u64) {
     sleep(Duration::from_secs(3)).await;
     stop.cancel();
     let acknowledged: Acknowledged = devices.join_all().await.into_iter().flatten().collect();
-    wait_until_arrived(&arrivals, &acknowledged, seed).await;
+    if !all_arrive(&arrivals, &acknowledged).await {
+        let missing = describe(&acknowledged, &arrivals.lock().expect("no panic in there"), began);
+        panic!("seed {seed}: acknowledged and not there 60 s later, killed after {killed_after:?}:{missing}");
+    }
     collector.abort();
     let arrivals = arrivals.lock().expect("no panic in there").clone();
     judge(&acknowledged, &arrivals, seed);
@@ -92,16 +96,29 @@ async fn wait_for_arrivals(arrivals: &Arrivals, count: usize) {
     timeout(Duration::from_secs(30), enough).await.expect("messages reach the cloud");
 }
 
-async fn wait_until_arrived(arrivals: &Arrivals, acknowledged: &Acknowledged, seed: u64) {
+async fn all_arrive(arrivals: &Arrivals, acknowledged: &Acknowledged) -> bool {
     let all = async {
         while missing(acknowledged, &arrivals.lock().expect("no panic in there")) > 0 {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    if timeout(Duration::from_secs(60), all).await.is_err() {
-        let missing = missing(acknowledged, &arrivals.lock().expect("no panic in there"));
-        panic!("seed {seed}: {missing} acknowledged messages did not arrive within 60 s");
+    timeout(Duration::from_secs(60), all).await.is_ok()
+}
+
+/// What is missing, and when its neighbours arrived, in seconds since the cloud went away.
+fn describe(acknowledged: &Acknowledged, arrivals: &BTreeMap<String, Vec<Arrival>>, began: Instant) -> String {
+    let mut text = String::new();
+    for (topic, wanted) in acknowledged {
+        let arrived = arrivals.get(&format!("site/{topic}")).map(Vec::as_slice).unwrap_or_default();
+        let there = numbers(arrived);
+        let seconds = |at: Instant| at.duration_since(began).as_secs_f64() - began.duration_since(at).as_secs_f64();
+        for lost in wanted.iter().filter(|number| !there.contains(number)) {
+            let near = there.iter().zip(arrived).filter(|(number, _)| number.abs_diff(*lost) < 10);
+            let near: Vec<_> = near.map(|(number, arrival)| format!("{number} {:+.3}", seconds(arrival.at))).collect();
+            write!(text, "\n{topic} {lost}; near it: {}", near.join(", ")).expect("a string");
+        }
     }
+    text
 }
 
 fn numbers(arrivals: &[Arrival]) -> Vec<u64> {
