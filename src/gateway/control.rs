@@ -103,8 +103,16 @@ pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serves clients until `stop`.
+/// Serves clients until `stop`, then takes the socket away.
 pub(super) async fn serve(listener: UnixListener, client: Client, stop: CancellationToken) {
+    let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+    accept(listener, client, stop).await;
+    if let Some(Err(error)) = path.map(std::fs::remove_file) {
+        tracing::debug!(%error, "the control socket stays behind");
+    }
+}
+
+async fn accept(listener: UnixListener, client: Client, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let Ok((stream, _)) = accepted else {

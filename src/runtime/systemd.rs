@@ -35,9 +35,14 @@ where
 {
     let watchdog = sd_notify::watchdog_enabled();
     let period = watchdog.map_or(Duration::from_secs(10), |deadline| deadline / 3);
-    let mut ticks = interval(period);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+    let (mut ticks, mut changes) = (interval(period), board.changes());
+    loop {
         tell(&[NotifyState::Status(&board.summary())]);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Ok(()) = changes.changed() => continue,
+            _ = ticks.tick() => {}
+        }
         if watchdog.is_some() && timeout(period, beat()).await.unwrap_or(false) {
             tell(&[NotifyState::Watchdog]);
         }

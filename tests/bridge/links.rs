@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use weir::bridge::{Condition, Endpoint, Options, Settings, Timing, Tls, Transport};
 
 use crate::common::collector::Collector;
-use crate::common::mosquitto::{Mosquitto, free_address};
+use crate::common::mosquitto::{Mosquitto, free_address_on};
 use crate::harness::{Gateway, quick, settings};
 
 /// What local publishers notice of a link that hangs: nothing.
@@ -72,7 +72,7 @@ async fn a_tls_server_that_never_answers_disturbs_nobody_and_the_next_endpoint_i
 
     settings.endpoints.push(Endpoint {
         transport: Transport::Tcp,
-        host: "127.0.0.1".into(),
+        host: cloud.address().ip().to_string(),
         port: cloud.address().port(),
     });
     let gateway = Gateway::start(settings, Options { timing, resolve: None }).await;
@@ -145,7 +145,7 @@ impl Authority {
 /// A mosquitto with a TLS listener too, and that listener's address.
 async fn encrypted(ca: &Authority, host: &str, client_certificates: bool) -> (Mosquitto, SocketAddr) {
     let (cert, key) = ca.issue("server", host, ExtendedKeyUsagePurpose::ServerAuth);
-    let address = free_address();
+    let address = free_address_on(std::net::Ipv4Addr::LOCALHOST);
     let path = |file: &Path| file.display().to_string();
     let config = format!(
         "listener {} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate {client_certificates}",

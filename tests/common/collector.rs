@@ -33,9 +33,9 @@ impl Collector {
     /// Subscribes to `filter` at QoS 1. What is published after this returns is collected.
     pub(crate) fn start(broker: SocketAddr, filter: &str) -> Self {
         let subscribe = |more: &[&str]| {
-            let port = broker.port().to_string();
+            let (host, port) = (broker.ip().to_string(), broker.port().to_string());
             let mut command = Command::new("mosquitto_sub");
-            command.args(["-h", "127.0.0.1", "-p", &port, "-V", "5", "-i", "collector", "-c", "-x", "3600", "-q", "1"]);
+            command.args(["-h", &host, "-p", &port, "-V", "5", "-i", "collector", "-c", "-x", "3600", "-q", "1"]);
             command.args(["-t", filter]).args(more);
             command
         };

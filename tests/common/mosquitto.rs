@@ -28,7 +28,7 @@ impl Mosquitto {
     pub(crate) async fn start_with(more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a scratch directory");
         let address = free_address();
-        let mut config = format!("listener {} 127.0.0.1\n", address.port());
+        let mut config = format!("listener {} {}\n", address.port(), address.ip());
         writeln!(config, "allow_anonymous true\npersistence true\npersistence_location {}/", dir.path().display())
             .expect("a string");
         writeln!(config, "max_queued_messages 0\nmax_inflight_messages 100\nuser root\n{more}").expect("a string");
@@ -93,8 +93,14 @@ fn program() -> &'static str {
     if Path::new("/usr/sbin/mosquitto").exists() { "/usr/sbin/mosquitto" } else { "mosquitto" }
 }
 
-/// A port that is free now; a broker that is started again needs the same one.
+/// An address for something that goes and comes back on the same port. Nobody else may take the port
+/// meanwhile, or messages would end up there: so each has a loopback address of its own.
 pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    free_address_on(Ipv4Addr::new(127, fastrand::u8(1..), fastrand::u8(..), fastrand::u8(1..255)))
+}
+
+/// A port of this loopback address that is free now.
+pub(crate) fn free_address_on(ip: Ipv4Addr) -> SocketAddr {
+    let listener = TcpListener::bind((ip, 0)).expect("a free port");
     listener.local_addr().expect("it is bound")
 }

@@ -72,7 +72,10 @@ async fn status_sub_and_pub_talk_to_the_gateway() {
     let own = weir("pub", &config, &["shed/air/temperature", "99"]).await;
     assert_eq!(own.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&own.stderr).contains("only the gateway itself"));
+    let socket = config.with_file_name("state").join("control");
+    assert!(socket.exists());
     assert_eq!(running.terminate(), Some(0));
+    assert!(!socket.exists(), "the control socket stays behind");
 }
 
 #[tokio::test(flavor = "multi_thread")]
