@@ -8,6 +8,8 @@ mod cloud;
 #[path = "gateway/commands.rs"]
 mod commands;
 mod common;
+#[path = "gateway/dead.rs"]
+mod dead;
 #[path = "gateway/lan.rs"]
 mod lan;
 #[path = "gateway/outage.rs"]
