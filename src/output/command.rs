@@ -29,7 +29,7 @@ pub(super) struct Command {
 /// Why a command is not obeyed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// It was kept by the broker: nobody gives it now.
+    /// The broker kept it or was asked to: a command is for now.
     Retained,
     /// The same command came before.
     Repeated,
@@ -93,7 +93,8 @@ impl Command {
     /// Refuses what is retained or too old. The age counts from the command's own time; a command
     /// without one is as old as its MQTT expiry lets it be, and the hub has seen to that.
     pub(super) fn judge(&self, delivery: &Delivery, now_ms: i64, ttl: Option<Duration>) -> Result<(), Refused> {
-        if delivery.retained {
+        // With the flag it would be given again to every output that starts later, so it is refused at once.
+        if delivery.retained || delivery.message.retain {
             return Err(Refused::Retained);
         }
         let Some(time_ms) = self.time_ms else { return Ok(()) };

@@ -87,7 +87,9 @@ async fn an_output_obeys_fresh_commands_and_its_safety_keys() {
     until(&config, "shed/pump/state", "\"max_on\"").await;
 
     let old = r#"{"set":"on","time":"2020-01-01T00:00:00Z"}"#;
-    for (payload, retain, why) in [(old, false, "too old"), ("perhaps", false, "not understood")] {
+    for (payload, retain, why) in
+        [(old, false, "too old"), ("perhaps", false, "not understood"), ("on", true, "retained")]
+    {
         let (target, config) = (config.clone(), config.clone());
         let outcome = tokio::spawn(async move { weir("sub", &target, &["-n", "1", "shed/pump/outcome"]).await });
         let outcome = poke(outcome, &config, payload, retain).await;
