@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use weir::hub::{Anonymous, Hub, Limits, Settings};
+use weir::hub::{Hub, Limits, Settings};
 use weir::model::Name;
 
 /// Messages in flight to one subscriber, the same for both brokers.
@@ -67,11 +67,9 @@ impl Drop for Broker {
 /// Runs the hub until standard input ends.
 pub(crate) async fn serve() {
     let settings = Settings {
-        gateway: Name::new("bench").unwrap(),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
-        allow_anonymous: Anonymous::Loopback,
         limits: Limits { in_flight: IN_FLIGHT, ..Limits::default() },
-        own: Vec::new(),
+        ..Settings::new(Name::new("bench").unwrap())
     };
     let hub = Hub::start(settings, CancellationToken::new()).await.unwrap();
     let mut out = std::io::stdout();

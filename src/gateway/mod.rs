@@ -68,7 +68,7 @@ impl Gateway {
         let settings = plan.store;
         let store = tokio::task::spawn_blocking(move || Store::open(disk, settings)).await?;
         let store = store.context("the store cannot be opened")?;
-        let hub = Hub::bind(plan.hub, core.stop()).await.context("the hub cannot start")?;
+        let hub = Hub::bind(plan.hub, Some(&store), core.stop()).await.context("the hub cannot start")?;
         let mut gateway = Self {
             name: plan.gateway.name,
             trouble: options.trouble,

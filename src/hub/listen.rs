@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
+use super::access::Visitor;
 use super::counters::add;
 use super::{Shared, connection};
 
@@ -50,7 +51,7 @@ fn admit(hub: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     }
     let hub = Arc::clone(hub);
     tokio::spawn(async move {
-        connection::serve(hub, stream, peer).await;
+        connection::serve(hub, stream, Visitor::plain(peer)).await;
         drop(permit);
     });
 }

@@ -7,6 +7,7 @@
 //! Invariants: one task per connection, which waits for nobody but its own socket; no lock is held
 //! across a wait; every queue has a bound, and what does not fit is counted.
 
+mod access;
 mod bell;
 pub mod codec;
 mod connection;
@@ -35,6 +36,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Filter, Message, Receipt};
+use crate::store::Store;
 use durable::{Consumer, Offered};
 use router::{Router, Wakes};
 use sessions::Sessions;
@@ -42,7 +44,7 @@ use sessions::Sessions;
 pub use counters::Counters;
 pub use durable::{Durable, Full};
 pub use inbox::{Delivery, Subscription};
-pub use settings::{Anonymous, Limits, Settings};
+pub use settings::{Anonymous, Limits, Rule, Settings, Tls};
 
 /// The broker; a cheap handle.
 #[derive(Clone, Debug)]
@@ -93,21 +95,23 @@ impl Shared {
 }
 
 impl Hub {
-    /// Binds the listeners and serves them until `stop`.
+    /// Binds the listeners and serves them until `stop`; what clients leave behind is kept in memory only.
     ///
     /// # Errors
     /// An address cannot be bound; the error names it.
     pub async fn start(settings: Settings, stop: CancellationToken) -> io::Result<Self> {
-        let hub = Self::bind(settings, stop).await?;
+        let hub = Self::bind(settings, None, stop).await?;
         hub.serve();
         Ok(hub)
     }
 
-    /// Binds the listeners; clients wait until [`Hub::serve`].
+    /// Binds the listeners; clients wait until [`Hub::serve`]. Sessions and retained messages come from
+    /// `store` and are kept there.
     ///
     /// # Errors
     /// An address cannot be bound; the error names it.
-    pub async fn bind(settings: Settings, stop: CancellationToken) -> io::Result<Self> {
+    pub async fn bind(settings: Settings, store: Option<&Store>, stop: CancellationToken) -> io::Result<Self> {
+        let _ = store;
         let listeners = listen::bind(&settings.listen).await?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         let router = Arc::new(Router::default());

@@ -15,12 +15,15 @@ use crate::model::{Message, Origin, Qos};
 pub(crate) struct Member {
     /// The client id.
     pub(crate) client_id: Arc<str>,
+    /// Whose it is: the name that was verified, nothing for anonymous clients. The same client id under another
+    /// user is another's.
+    pub(crate) user: Option<Arc<str>>,
     session: Mutex<Session>,
 }
 
 impl Member {
-    pub(crate) fn new(client_id: Arc<str>, session: Session) -> Self {
-        Self { client_id, session: Mutex::new(session) }
+    pub(crate) fn new(client_id: Arc<str>, user: Option<Arc<str>>, session: Session) -> Self {
+        Self { client_id, user, session: Mutex::new(session) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Session> {

@@ -23,6 +23,8 @@ pub(crate) struct Sessions {
 /// What a connection wants of its session.
 pub(crate) struct Wish {
     pub(crate) client_id: Arc<str>,
+    /// The name that was verified.
+    pub(crate) user: Option<Arc<str>>,
     pub(crate) clean_start: bool,
     pub(crate) bell: Arc<Bell>,
     /// Messages in flight to the client at once.
@@ -52,10 +54,13 @@ impl Sessions {
     /// Gives a connection its session. A connection that has it now finds out by its epoch.
     ///
     /// # Errors
-    /// There are as many sessions as there may be.
+    /// There are as many sessions as there may be, or the client id is another user's.
     pub(crate) fn attach(&self, router: &Router, limits: &Limits, wish: Wish) -> Result<Attached, Reason> {
         let mut members = self.lock();
         let old = members.get(&wish.client_id).cloned();
+        if old.as_ref().is_some_and(|member| member.user != wish.user) {
+            return Err(Reason::NOT_AUTHORIZED);
+        }
         if let (Some(member), false) = (&old, wish.clean_start) {
             let epoch = member.lock().resume(wish.bell, wish.window, wish.expiry);
             return Ok(Attached { member: Arc::clone(member), epoch, present: true, will: None });
@@ -65,7 +70,7 @@ impl Sessions {
         }
         let mut session = Session::new(limits);
         let epoch = session.resume(wish.bell, wish.window, wish.expiry);
-        let member = Arc::new(Member::new(Arc::clone(&wish.client_id), session));
+        let member = Arc::new(Member::new(Arc::clone(&wish.client_id), wish.user, session));
         members.insert(wish.client_id, Arc::clone(&member));
         drop(members);
         let will = old.and_then(|old| discard(router, &old));

@@ -1,6 +1,7 @@
 //! What the hub is told at start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::Name;
@@ -64,6 +65,34 @@ impl Default for Limits {
     }
 }
 
+/// The hub's certificate, and what it asks of its clients'.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM file with the certificate chain, the hub's own first.
+    pub cert: PathBuf,
+    /// PEM file with its private key.
+    pub key: PathBuf,
+    /// PEM file with the authorities of client certificates; without it none is asked for.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client without a certificate is refused.
+    pub client_cert_required: bool,
+}
+
+/// What the users it speaks of may do. Rules that match a client add up; a deny wins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// A user name, `*` for all, or `anonymous`.
+    pub user: String,
+    /// Topic filters, in which `%u` and `%c` stand for user name and client id.
+    pub publish: Vec<String>,
+    /// As `publish`.
+    pub subscribe: Vec<String>,
+    /// As `publish`.
+    pub deny_publish: Vec<String>,
+    /// As `publish`.
+    pub deny_subscribe: Vec<String>,
+}
+
 /// Everything the hub needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -71,11 +100,42 @@ pub struct Settings {
     pub gateway: Name,
     /// Where to listen for plain TCP; port 0 picks a free one.
     pub listen: Vec<SocketAddr>,
+    /// Where to listen for TLS.
+    pub listen_tls: Vec<SocketAddr>,
+    /// Where to listen for WebSocket.
+    pub listen_ws: Vec<SocketAddr>,
+    /// Where to listen for WebSocket over TLS.
+    pub listen_wss: Vec<SocketAddr>,
+    /// For `listen_tls` and `listen_wss`.
+    pub tls: Option<Tls>,
     /// Who may connect without a name.
     pub allow_anonymous: Anonymous,
+    /// Users and the hashes of their passwords.
+    pub users_file: Option<PathBuf>,
+    /// Who may use which topics; without any rule everybody may use every topic.
+    pub acl: Vec<Rule>,
     /// Bounds.
     pub limits: Limits,
     /// First levels below the gateway's name that only the gateway publishes to
     /// (its sensors, outputs, `bridge` and `gateway`); `cmd` is open.
     pub own: Vec<Name>,
+}
+
+impl Settings {
+    /// Listens nowhere; everything else as by default.
+    pub fn new(gateway: Name) -> Self {
+        Self {
+            gateway,
+            listen: Vec::new(),
+            listen_tls: Vec::new(),
+            listen_ws: Vec::new(),
+            listen_wss: Vec::new(),
+            tls: None,
+            allow_anonymous: Anonymous::Loopback,
+            users_file: None,
+            acl: Vec::new(),
+            limits: Limits::default(),
+            own: Vec::new(),
+        }
+    }
 }

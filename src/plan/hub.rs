@@ -22,7 +22,7 @@ pub(super) fn read(table: Option<&Table<'_>>, gateway: Option<&Gateway>, problem
     LATER.into_iter().for_each(|key| fields.not_yet(key));
     fields.finish();
     let limits = limits.map(|table| read_limits(&table, problems)).unwrap_or_default();
-    Some(Settings { gateway: gateway?.name.clone(), listen, allow_anonymous, limits, own: Vec::new() })
+    Some(Settings { listen, allow_anonymous, limits, ..Settings::new(gateway?.name.clone()) })
 }
 
 fn listen(fields: &mut Fields<'_, '_>) -> Vec<SocketAddr> {

@@ -184,10 +184,8 @@ pub(crate) fn store_settings(dir: PathBuf) -> store::Settings {
 
 fn hub_settings() -> hub::Settings {
     hub::Settings {
-        gateway: name("shed"),
         listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-        allow_anonymous: hub::Anonymous::Loopback,
-        limits: hub::Limits::default(),
         own: vec![name("bridge"), name("gateway")],
+        ..hub::Settings::new(name("shed"))
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
-use weir::hub::{Anonymous, Hub, Limits, Settings};
+use weir::hub::{Hub, Settings};
 use weir::model::{Filter, Message, Name, Topic};
 
 /// Nothing in these tests takes longer than this, unless it hangs.
@@ -18,11 +18,9 @@ pub(crate) struct Bench {
 
 pub(crate) fn settings() -> Settings {
     Settings {
-        gateway: Name::new("shed").unwrap(),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
-        allow_anonymous: Anonymous::Loopback,
-        limits: Limits::default(),
         own: ["greenhouse", "bridge", "gateway"].map(|name| Name::new(name).unwrap()).to_vec(),
+        ..Settings::new(Name::new("shed").unwrap())
     }
 }
 

@@ -22,6 +22,7 @@ const SHARED: &[&str] = &[
 /// The others, each with its only room.
 const OWNED: &[(&str, &str)] = &[
     ("anyhow", "cli gateway"),
+    ("argon2", "hub"),
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("clap_mangen", "cli"),
@@ -37,8 +38,10 @@ const OWNED: &[(&str, &str)] = &[
     ("systemd_journal_logger", "runtime"),
     ("tokio_rustls", "hub bridge"),
     ("tokio_serial", "bus"),
+    ("tokio_tungstenite", "hub"),
     ("toml", "config"),
     ("tracing_subscriber", "runtime"),
+    ("x509_parser", "hub"),
 ];
 
 #[test]

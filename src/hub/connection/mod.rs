@@ -19,7 +19,6 @@ mod wire;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll};
@@ -30,6 +29,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::Shared;
+use super::access::Visitor;
 use super::bell::Bell;
 use super::codec::{CodecError, Packet, Reason};
 use super::counters::add;
@@ -191,9 +191,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.brake.is_none() && self.held_bytes <= Held::BYTES && self.wire.pending() < OUTPUT_HIGH
     }
 
-    async fn live(mut self, peer: SocketAddr) {
+    async fn live(mut self, visitor: &Visitor) {
+        let peer = visitor.peer;
         add(&self.hub.router.tally.clients, 1);
-        tracing::debug!(%peer, client = %self.profile.client_id, "client connected");
+        tracing::debug!(%peer, certificate = visitor.certified.as_deref(), client = %self.profile.client_id, "client connected");
         let end = self.run().await;
         self.hub.router.tally.clients.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         tracing::debug!(%peer, client = %self.profile.client_id, ?end, "client gone");

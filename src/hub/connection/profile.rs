@@ -13,6 +13,8 @@ use crate::model::{Message, Origin, Qos, Topic};
 pub(super) struct Profile {
     pub(super) version: Version,
     pub(super) client_id: Arc<str>,
+    /// The name that was verified.
+    pub(super) user: Option<Arc<str>>,
     /// The server chose the client id.
     assigned: bool,
     pub(super) clean_start: bool,
@@ -67,6 +69,7 @@ pub(super) fn judge(connect: &Connect<'_>, local: bool, settings: &Settings) -> 
     Ok(Profile {
         version: connect.version,
         client_id,
+        user: None,
         assigned,
         clean_start: connect.clean_start,
         keep_alive,

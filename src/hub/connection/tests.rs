@@ -9,9 +9,10 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::super::access::Visitor;
 use super::super::codec::{Connect, Options, Packet, Publish, Subscribe, Version, decode};
 use super::super::durable::{Consumer, Durable, Full};
-use super::super::{Anonymous, Limits, Settings, Shared, router::Router, sessions::Sessions, upkeep};
+use super::super::{Limits, Settings, Shared, router::Router, sessions::Sessions, upkeep};
 use super::*;
 use crate::model::{Filter, Name, Qos, Refusal, Ticket};
 
@@ -20,13 +21,7 @@ fn shared() -> Arc<Shared> {
 }
 
 fn limited(limits: Limits) -> Arc<Shared> {
-    let settings = Settings {
-        gateway: Name::new("shed").unwrap(),
-        listen: Vec::new(),
-        allow_anonymous: Anonymous::Loopback,
-        limits,
-        own: Vec::new(),
-    };
+    let settings = Settings { limits, ..Settings::new(Name::new("shed").unwrap()) };
     let (router, sessions) = (Arc::new(Router::default()), Sessions::default());
     let places = Arc::new(Semaphore::new(9));
     Arc::new(Shared { settings, router, sessions, places, stop: CancellationToken::new() })
@@ -35,7 +30,7 @@ fn limited(limits: Limits) -> Arc<Shared> {
 /// The client's end of a connection whose pipe holds `size` bytes each way.
 fn open(hub: &Arc<Shared>, size: usize) -> DuplexStream {
     let (client, server) = duplex(size);
-    tokio::spawn(serve(Arc::clone(hub), server, "127.0.0.1:1".parse().unwrap()));
+    tokio::spawn(serve(Arc::clone(hub), server, Visitor::plain("127.0.0.1:1".parse().unwrap())));
     client
 }
 

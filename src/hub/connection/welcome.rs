@@ -1,7 +1,6 @@
 //! From an accepted socket to a welcomed client: CONNECT, judged and answered.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::super::Shared;
+use super::super::access::Visitor;
 use super::super::bell::Bell;
 use super::super::codec::{self, Connack, Packet, Properties, Reason, Version};
 use super::super::sessions::{Attached, Wish};
@@ -21,24 +21,24 @@ use super::wire::{Moved, Wire};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Serves one connection until it ends.
-pub(in super::super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Shared>, stream: S, peer: SocketAddr) {
+pub(in super::super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Shared>, stream: S, visitor: Visitor) {
     let mut wire = Wire::new(stream);
     let stop = Arc::clone(&hub);
-    let welcomed = stop.stop.run_until_cancelled(timeout(HANDSHAKE, welcome(&hub, &mut wire, peer))).await;
+    let welcomed = stop.stop.run_until_cancelled(timeout(HANDSHAKE, welcome(&hub, &mut wire, &visitor))).await;
     let Some(Ok(Some((profile, attached, bell)))) = welcomed else {
         if let Some(Err(_)) = welcomed {
             hub.router.tally.closed("handshake_timeout");
         }
         return;
     };
-    Connection::new(hub, wire, profile, attached, bell).live(peer).await;
+    Connection::new(hub, wire, profile, attached, bell).live(&visitor).await;
 }
 
 /// Waits for CONNECT and answers it; nothing when there is no connection to go on with.
 async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     hub: &Arc<Shared>,
     wire: &mut Wire<S>,
-    peer: SocketAddr,
+    visitor: &Visitor,
 ) -> Option<(Profile, Attached, Arc<Bell>)> {
     let limits = &hub.settings.limits;
     loop {
@@ -50,7 +50,7 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
                 Ok(Moved::End) | Err(_) => return None,
             },
             Ok(Some((Packet::Connect(connect), size))) => {
-                (judge(&connect, is_loopback(peer), &hub.settings), connect.version, size)
+                (judge(&connect, visitor.is_local(), &hub.settings), connect.version, size)
             }
             Ok(Some(_)) => {
                 hub.router.tally.closed("no_connect");
@@ -58,7 +58,7 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Err(error) => {
                 let version = version_of(wire.input().received());
-                refuse(hub, wire, version, Refused { reason: error.reason, why: error.why }, peer).await;
+                refuse(hub, wire, version, Refused { reason: error.reason, why: error.why }, visitor).await;
                 return None;
             }
         };
@@ -66,11 +66,14 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
         let refused = match judged {
             Ok(profile) => match attach(hub, &profile) {
                 Ok((attached, bell)) => return Some((profile, attached, bell)),
-                Err(reason) => Refused { reason, why: "as many sessions as there may be" },
+                Err(reason) if reason == Reason::QUOTA_EXCEEDED => {
+                    Refused { reason, why: "as many sessions as there may be" }
+                }
+                Err(reason) => Refused { reason, why: "not welcome" },
             },
             Err(refused) => refused,
         };
-        refuse(hub, wire, Some(version), refused, peer).await;
+        refuse(hub, wire, Some(version), refused, visitor).await;
         return None;
     }
 }
@@ -79,6 +82,7 @@ fn attach(hub: &Shared, profile: &Profile) -> Result<(Attached, Arc<Bell>), Reas
     let bell = Arc::new(Bell::default());
     let wish = Wish {
         client_id: Arc::clone(&profile.client_id),
+        user: profile.user.clone(),
         clean_start: profile.clean_start,
         bell: Arc::clone(&bell),
         window: profile.window,
@@ -102,10 +106,10 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     version: Option<Version>,
     refused: Refused,
-    peer: SocketAddr,
+    visitor: &Visitor,
 ) {
     hub.router.tally.closed(refused.reason.word());
-    tracing::debug!(%peer, reason = %refused.reason, "connection refused: {}", refused.why);
+    tracing::debug!(peer = %visitor.peer, reason = %refused.reason, "connection refused: {}", refused.why);
     // A 3.x client whose CONNECT makes no sense gets no answer (3.1.1 section 4.8).
     let speaks_v5 = version == Some(Version::V5);
     let Some(version) = version.filter(|_| speaks_v5 || refused.reason.connack_v3() != 3 || refused.reason.0 > 0x82)
@@ -116,9 +120,4 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     let connack = Connack { session_present: false, reason: refused.reason, properties: Some(Box::new(properties)) };
     Packet::Connack(connack).encode(version, wire.output());
     farewell(wire).await;
-}
-
-/// 127.0.0.0/8, ::1 and ::ffff:127.0.0.0/104.
-fn is_loopback(peer: SocketAddr) -> bool {
-    peer.ip().to_canonical().is_loopback()
 }
