@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::access::Visitor;
@@ -41,7 +40,7 @@ pub(super) async fn accept(hub: Arc<Shared>, listener: TcpListener) {
 }
 
 fn admit(hub: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
-    let Ok(permit) = Semaphore::try_acquire_owned(Arc::clone(&hub.places)) else {
+    let Some(place) = hub.places.take(hub.settings().limits.connections) else {
         hub.router.tally.closed("too_many_connections");
         return;
     };
@@ -52,6 +51,6 @@ fn admit(hub: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     let hub = Arc::clone(hub);
     tokio::spawn(async move {
         connection::serve(hub, stream, Visitor::plain(peer)).await;
-        drop(permit);
+        drop(place);
     });
 }

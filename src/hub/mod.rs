@@ -15,6 +15,8 @@ mod counters;
 mod durable;
 mod inbox;
 mod listen;
+mod live;
+mod places;
 mod queue;
 mod retained;
 mod router;
@@ -31,13 +33,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Filter, Message, Receipt};
 use crate::store::Store;
 use durable::{Consumer, Offered};
+use live::Live;
+use places::Places;
 use router::{Router, Wakes};
 use sessions::Sessions;
 
@@ -64,15 +67,25 @@ struct Doors {
 /// What all connections share.
 #[derive(Debug)]
 struct Shared {
-    settings: Settings,
+    live: Live,
     router: Arc<Router>,
     sessions: Sessions,
-    /// One permit per connection.
-    places: Arc<Semaphore>,
+    /// One per connection.
+    places: Places,
     stop: CancellationToken,
 }
 
 impl Shared {
+    fn new(settings: Settings, stop: CancellationToken) -> Self {
+        let (live, router) = (Live::new(settings), Arc::new(Router::default()));
+        Self { live, router, sessions: Sessions::default(), places: Places::default(), stop }
+    }
+
+    /// What is in force now. It takes a lock: connections ask once, and again when the generation has changed.
+    fn settings(&self) -> Arc<Settings> {
+        self.live.settings()
+    }
+
     /// Routes a message now. Its acknowledgement comes from the receipt, its last durable consumers
     /// may still have to find room.
     fn route(&self, message: Message) -> Offered {
@@ -114,9 +127,7 @@ impl Hub {
         let _ = store;
         let listeners = listen::bind(&settings.listen).await?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-        let router = Arc::new(Router::default());
-        let places = Arc::new(Semaphore::new(settings.limits.connections.min(Semaphore::MAX_PERMITS)));
-        let shared = Arc::new(Shared { settings, router, sessions: Sessions::default(), places, stop });
+        let shared = Arc::new(Shared::new(settings, stop));
         tokio::spawn(upkeep::run(Arc::clone(&shared)));
         let doors = Doors { bound: listeners, served: Vec::new() };
         Ok(Self { shared, addresses, doors: Arc::new(Mutex::new(doors)) })
@@ -128,6 +139,16 @@ impl Hub {
         for listener in std::mem::take(&mut doors.bound) {
             doors.served.push(tokio::spawn(listen::accept(Arc::clone(&self.shared), listener)).abort_handle());
         }
+    }
+
+    /// Puts new settings in force. Clients keep their connections and what their CONNACK promised them;
+    /// the rest holds from now on. Where the hub listens changes only with a new start, which a warning says.
+    pub fn reload(&self, settings: Settings) {
+        let limits = settings.limits.clone();
+        if self.shared.live.replace(settings) {
+            tracing::warn!("the hub listens where it did: other addresses need a restart");
+        }
+        self.shared.sessions.reload(&limits);
     }
 
     /// Whether every listener is still served. If not, only a new start of the process helps.

@@ -44,6 +44,11 @@ impl Queue {
         Self { parcels: VecDeque::new(), bytes: 0, droppable: 0, max_messages, max_bytes }
     }
 
+    /// New bounds; what waits already may stay above them.
+    pub(crate) fn bound(&mut self, max_messages: usize, max_bytes: usize) {
+        (self.max_messages, self.max_bytes) = (max_messages, max_bytes);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.parcels.len()
     }

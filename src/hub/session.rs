@@ -134,6 +134,12 @@ impl Session {
         self.epoch
     }
 
+    /// Bounds the queue anew. Returns whom to tell.
+    pub(crate) fn reload(&mut self, limits: &Limits) -> Option<Arc<Bell>> {
+        self.queue.bound(limits.queued_messages, limits.queued_bytes);
+        self.bell.clone()
+    }
+
     /// The connection is gone. Returns how many QoS 0 messages were dropped with it.
     pub(crate) fn suspend(&mut self, expires: Instant, will: Option<DueWill>) -> usize {
         self.bell = None;

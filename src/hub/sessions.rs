@@ -120,6 +120,15 @@ impl Sessions {
         discard(router, member)
     }
 
+    /// New limits hold for the queues of all sessions; their connections look at what else has changed.
+    pub(crate) fn reload(&self, limits: &Limits) {
+        let members: Vec<_> = self.lock().values().cloned().collect();
+        for member in members {
+            let bell = member.lock().reload(limits);
+            bell.inspect(|bell| bell.ring());
+        }
+    }
+
     /// Ends the sessions whose time is over and returns the wills that are due.
     pub(crate) fn sweep(&self, router: &Router, now: Instant) -> Vec<Message> {
         let members: Vec<_> = self.lock().values().cloned().collect();

@@ -122,6 +122,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The same, listening where `other` does.
+    pub(crate) fn listening_as(&self, other: &Self) -> Self {
+        Self {
+            listen: other.listen.clone(),
+            listen_tls: other.listen_tls.clone(),
+            listen_ws: other.listen_ws.clone(),
+            listen_wss: other.listen_wss.clone(),
+            ..self.clone()
+        }
+    }
+
     /// Listens nowhere; everything else as by default.
     pub fn new(gateway: Name) -> Self {
         Self {

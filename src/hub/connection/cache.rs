@@ -28,6 +28,11 @@ pub(super) struct Cache {
 }
 
 impl Cache {
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.topics.clear();
+    }
+
     /// Who gets the messages of `name`; nothing when it is not a topic name.
     pub(super) fn look_up(&mut self, name: &str, router: &Router, settings: &Settings) -> Option<Looked> {
         // Read before the tree: what is found may be newer than this number, never older.

@@ -20,7 +20,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn handle_each(&mut self, input: &mut Input) -> Result<(), End> {
-        let limit = self.hub.settings.limits.packet_size;
+        let limit = self.settings.limits.packet_size;
         while self.may_read() && !self.is_pressing() {
             let Some((packet, size)) = codec::decode(input.received(), self.profile.version, limit)? else { break };
             self.handle(packet)?;
@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.profile.expiry.is_zero() && seconds > 0 {
                 return End::Closed(Reason::PROTOCOL_ERROR, "DISCONNECT gives life to a session that had none");
             }
-            let expiry = Duration::from_secs(seconds.into()).min(self.hub.settings.limits.session_expiry);
+            let expiry = Duration::from_secs(seconds.into()).min(self.settings.limits.session_expiry);
             if let Ok(mut session) = self.session() {
                 session.expiry = expiry;
             }

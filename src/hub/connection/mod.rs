@@ -37,13 +37,14 @@ use super::durable::Stuck;
 use super::router::Wakes;
 use super::routes::Member;
 use super::session::{Outgoing, Session};
-use super::sessions::Attached;
+use super::settings::Settings;
 use crate::model::{Message, Origin, Topic, Verdict};
 use acks::Acks;
 use brake::Brake;
 use cache::Cache;
 use profile::Profile;
 use subscribing::Replay;
+use welcome::Welcomed;
 use wire::{Moved, Wire};
 
 pub(super) use welcome::serve;
@@ -95,6 +96,11 @@ impl Held {
 /// A connection whose client has been welcomed.
 struct Connection<S> {
     hub: Arc<Shared>,
+    /// Those of the time of its CONNECT: what CONNACK promised holds as long as the connection.
+    settings: Arc<Settings>,
+    /// Those of now, and their generation: who may do what.
+    rules: Arc<Settings>,
+    generation: u64,
     wire: Wire<S>,
     profile: Profile,
     member: Arc<Member>,
@@ -139,12 +145,16 @@ enum Woken {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(hub: Arc<Shared>, wire: Wire<S>, mut profile: Profile, attached: Attached, bell: Arc<Bell>) -> Self {
+    fn new(hub: Arc<Shared>, wire: Wire<S>, welcomed: Welcomed) -> Self {
+        let Welcomed { settings, generation, mut profile, attached, bell } = welcomed;
         let will = profile.will.take();
         let origin = Origin::Client(Arc::clone(&profile.client_id));
         let now = Instant::now();
         let mut connection = Self {
             hub,
+            rules: Arc::clone(&settings),
+            settings,
+            generation,
             wire,
             profile,
             member: attached.member,
@@ -171,11 +181,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             brake: None,
             brake_off: None,
         };
-        let hub = Arc::clone(&connection.hub);
-        let connack = connection.profile.connack(attached.present, &hub.settings.limits);
+        let connack = connection.profile.connack(attached.present, &connection.settings.limits);
         Packet::Connack(connack).encode(connection.profile.version, connection.wire.output());
         if let Some(will) = attached.will {
-            hub.publish_later(will);
+            connection.hub.publish_later(will);
         }
         connection
     }
@@ -218,6 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Does everything that needs no waiting.
     fn work(&mut self) -> Result<(), End> {
+        self.notice_reload();
         self.release_held();
         let result = self.handle_received();
         self.wakes.ring();
@@ -229,6 +239,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.fill_output()?;
         self.count();
         Ok(())
+    }
+
+    fn notice_reload(&mut self) {
+        let generation = self.hub.live.generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.rules = self.hub.settings();
+            self.cache.clear();
+        }
     }
 
     /// Whether some receiver should be waited for before the next packet.

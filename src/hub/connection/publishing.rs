@@ -22,7 +22,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Judges a PUBLISH, then routes it or holds it behind those that wait.
     pub(super) fn publish(&mut self, publish: &Publish<'_>) -> Result<(), End> {
         self.messages_in += 1;
-        let settings = &self.hub.settings;
+        let settings = &self.settings;
         if publish.qos as u8 > settings.limits.qos {
             return Err(End::Closed(Reason::QOS_NOT_SUPPORTED, "the QoS is too high"));
         }
@@ -36,7 +36,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let refusal = if !looked.open {
             Some(Reason::NOT_AUTHORIZED)
-        } else if publish.payload.len() > self.hub.settings.limits.payload_size {
+        } else if publish.payload.len() > self.settings.limits.payload_size {
             Some(Reason::QUOTA_EXCEEDED)
         } else {
             None
@@ -67,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let alias = carried.and_then(|it| it.topic_alias);
         let invalid = End::Closed(Reason::TOPIC_ALIAS_INVALID, "an unknown topic alias");
-        if alias.is_some_and(|alias| alias > self.hub.settings.limits.topic_alias) {
+        if alias.is_some_and(|alias| alias > self.settings.limits.topic_alias) {
             return Err(invalid);
         }
         let known = match (publish.topic, alias) {
@@ -78,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             _ => None,
         };
         let name = known.as_ref().map_or(publish.topic, Topic::as_str);
-        let looked = self.cache.look_up(name, &self.hub.router, &self.hub.settings);
+        let looked = self.cache.look_up(name, &self.hub.router, &self.rules);
         let looked = looked.ok_or(End::Closed(Reason::TOPIC_NAME_INVALID, "not a topic name"))?;
         if let (Some(alias), false) = (alias, publish.topic.is_empty()) {
             self.aliases_in.insert(alias, looked.topic.clone());
@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         if self.is_v5() {
-            let most = self.hub.settings.limits.in_flight.max(1).into();
+            let most = self.settings.limits.in_flight.max(1).into();
             if self.unanswered + self.session()?.receiving() > most {
                 return Err(End::Closed(Reason::RECEIVE_MAXIMUM_EXCEEDED, "more messages than Receive Maximum allows"));
             }
@@ -160,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let Some(held) = self.held.pop_front() else { return };
             self.held_bytes -= held.weight();
             let name = held.message.topic.as_str();
-            if let Some(looked) = self.cache.look_up(name, &self.hub.router, &self.hub.settings) {
+            if let Some(looked) = self.cache.look_up(name, &self.hub.router, &self.rules) {
                 self.route(&held.message, held.id, &looked);
             }
         }

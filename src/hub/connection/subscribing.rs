@@ -45,7 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if target.group.is_some() && options.no_local {
             return Err(End::Closed(Reason::PROTOCOL_ERROR, "no-local on a shared subscription"));
         }
-        options.qos = Profile::grant(options.qos, &self.hub.settings.limits);
+        options.qos = Profile::grant(options.qos, &self.settings.limits);
         let mut session = self.session()?;
         let known = session.subscriptions.contains(text);
         if !known && session.subscriptions.len() >= MOST {

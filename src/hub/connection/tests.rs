@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::access::Visitor;
 use super::super::codec::{Connect, Options, Packet, Publish, Subscribe, Version, decode};
 use super::super::durable::{Consumer, Durable, Full};
-use super::super::{Limits, Settings, Shared, router::Router, sessions::Sessions, upkeep};
+use super::super::{Limits, Settings, Shared, upkeep};
 use super::*;
 use crate::model::{Filter, Name, Qos, Refusal, Ticket};
 
@@ -22,9 +21,7 @@ fn shared() -> Arc<Shared> {
 
 fn limited(limits: Limits) -> Arc<Shared> {
     let settings = Settings { limits, ..Settings::new(Name::new("shed").unwrap()) };
-    let (router, sessions) = (Arc::new(Router::default()), Sessions::default());
-    let places = Arc::new(Semaphore::new(9));
-    Arc::new(Shared { settings, router, sessions, places, stop: CancellationToken::new() })
+    Arc::new(Shared::new(settings, CancellationToken::new()))
 }
 
 /// The client's end of a connection whose pipe holds `size` bytes each way.

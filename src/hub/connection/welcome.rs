@@ -12,6 +12,7 @@ use super::super::access::Visitor;
 use super::super::bell::Bell;
 use super::super::codec::{self, Connack, Packet, Properties, Reason, Version};
 use super::super::sessions::{Attached, Wish};
+use super::super::settings::{Limits, Settings};
 use super::Connection;
 use super::parting::farewell;
 use super::profile::{Profile, Refused, judge};
@@ -20,18 +21,27 @@ use super::wire::{Moved, Wire};
 /// CONNECT has to arrive within this time.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// What a connection needs of a client that was welcomed.
+pub(super) struct Welcomed {
+    pub(super) settings: Arc<Settings>,
+    pub(super) generation: u64,
+    pub(super) profile: Profile,
+    pub(super) attached: Attached,
+    pub(super) bell: Arc<Bell>,
+}
+
 /// Serves one connection until it ends.
 pub(in super::super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Shared>, stream: S, visitor: Visitor) {
     let mut wire = Wire::new(stream);
     let stop = Arc::clone(&hub);
-    let welcomed = stop.stop.run_until_cancelled(timeout(HANDSHAKE, welcome(&hub, &mut wire, &visitor))).await;
-    let Some(Ok(Some((profile, attached, bell)))) = welcomed else {
-        if let Some(Err(_)) = welcomed {
+    let ended = stop.stop.run_until_cancelled(timeout(HANDSHAKE, welcome(&hub, &mut wire, &visitor))).await;
+    let Some(Ok(Some(welcomed))) = ended else {
+        if let Some(Err(_)) = ended {
             hub.router.tally.closed("handshake_timeout");
         }
         return;
     };
-    Connection::new(hub, wire, profile, attached, bell).live(&visitor).await;
+    Connection::new(hub, wire, welcomed).live(&visitor).await;
 }
 
 /// Waits for CONNECT and answers it; nothing when there is no connection to go on with.
@@ -39,8 +49,10 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     hub: &Arc<Shared>,
     wire: &mut Wire<S>,
     visitor: &Visitor,
-) -> Option<(Profile, Attached, Arc<Bell>)> {
-    let limits = &hub.settings.limits;
+) -> Option<Welcomed> {
+    let generation = hub.live.generation();
+    let settings = hub.settings();
+    let limits = &settings.limits;
     loop {
         // Before CONNECT nothing larger than it can be meant well.
         let decoded = codec::decode(wire.input().received(), Version::V5, limits.packet_size);
@@ -50,7 +62,7 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
                 Ok(Moved::End) | Err(_) => return None,
             },
             Ok(Some((Packet::Connect(connect), size))) => {
-                (judge(&connect, visitor.is_local(), &hub.settings), connect.version, size)
+                (judge(&connect, visitor.is_local(), &settings), connect.version, size)
             }
             Ok(Some(_)) => {
                 hub.router.tally.closed("no_connect");
@@ -64,8 +76,8 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
         };
         wire.input().consume(size);
         let refused = match judged {
-            Ok(profile) => match attach(hub, &profile) {
-                Ok((attached, bell)) => return Some((profile, attached, bell)),
+            Ok(profile) => match attach(hub, limits, &profile) {
+                Ok((attached, bell)) => return Some(Welcomed { settings, generation, profile, attached, bell }),
                 Err(reason) if reason == Reason::QUOTA_EXCEEDED => {
                     Refused { reason, why: "as many sessions as there may be" }
                 }
@@ -78,7 +90,7 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn attach(hub: &Shared, profile: &Profile) -> Result<(Attached, Arc<Bell>), Reason> {
+fn attach(hub: &Shared, limits: &Limits, profile: &Profile) -> Result<(Attached, Arc<Bell>), Reason> {
     let bell = Arc::new(Bell::default());
     let wish = Wish {
         client_id: Arc::clone(&profile.client_id),
@@ -88,7 +100,7 @@ fn attach(hub: &Shared, profile: &Profile) -> Result<(Attached, Arc<Bell>), Reas
         window: profile.window,
         expiry: profile.expiry,
     };
-    let attached = hub.sessions.attach(&hub.router, &hub.settings.limits, wish)?;
+    let attached = hub.sessions.attach(&hub.router, limits, wish)?;
     Ok((attached, bell))
 }
 
