@@ -1,0 +1,41 @@
+//! `limits` of the hub.
+
+use std::time::Duration;
+
+use crate::config::units::{Bytes, Every};
+use crate::config::{Problems, Table};
+use crate::hub::Limits;
+
+/// `[hub.limits]`.
+pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Limits {
+    let default = Limits::default();
+    let days = |days: u64| Every(Duration::from_secs(days * 86_400));
+    let mut fields = table.fields(problems);
+    let size = Bytes(1 << 10)..=Bytes(256 << 20);
+    let mut bytes = |key, default: usize| fields.within(key, Bytes(default as u64), size.clone()).0 as usize;
+    let packet_size = bytes("packet_size", default.packet_size);
+    let payload_size = bytes("payload_size", default.payload_size);
+    let queued_bytes = bytes("queued_bytes", default.queued_bytes);
+    // The protocol has 16 bits for the keep-alive in seconds (MQTT 5.0 section 3.1.2.10), 32 for the session's.
+    let keepalive = Every(Duration::from_secs(1))..=Every(Duration::from_secs(65_535));
+    let limits = Limits {
+        connections: fields.within("connections", default.connections, 1..=100_000),
+        packet_size,
+        payload_size,
+        in_flight: fields.within("in_flight", default.in_flight, 1..=65_535),
+        queued_messages: fields.within("queued_messages", default.queued_messages, 1..=1_000_000),
+        queued_bytes,
+        keepalive: fields.within("keepalive", Every(default.keepalive), keepalive).0,
+        qos: fields.within("qos", default.qos, 0..=2),
+        retain: fields.or("retain", default.retain),
+        topic_alias: fields.within("topic_alias", default.topic_alias, 0..=65_535),
+        session_expiry: fields.within("session_expiry", Every(default.session_expiry), days(0)..=days(3650)).0,
+        sessions: fields.within("sessions", default.sessions, 1..=100_000),
+    };
+    if payload_size > packet_size && fields.has("payload_size") {
+        let help = format!("the payload is a part of the packet: at most {}", Bytes(packet_size as u64));
+        fields.wrong("payload_size", "`payload_size` is larger than `packet_size`", Some(help));
+    }
+    fields.finish();
+    limits
+}
