@@ -149,7 +149,8 @@ pub(super) fn decode_connack<'a>(reader: &mut Reader<'a>, version: Version) -> R
     let v5 = version == Version::V5;
     let reason = if v5 { Reason(code) } else { from_v3(code)? };
     let properties = if v5 { properties::decode(reader, properties::CONNACK)? } else { None };
-    Ok(Connack { session_present: flags == 1, reason, properties })
+    // MQTT 3.1 has no such flag: the byte is reserved there.
+    Ok(Connack { session_present: flags == 1 && version != Version::V3, reason, properties })
 }
 
 fn from_v3(code: u8) -> Result<Reason, CodecError> {
@@ -169,7 +170,6 @@ pub(super) fn encode_connack(connack: &Connack<'_>, version: Version, out: &mut 
         out.extend_from_slice(&[connack.session_present.into(), connack.reason.0]);
         properties::encode(out, connack.properties.as_deref());
     } else {
-        // MQTT 3.1 has no such flag: the byte is reserved there.
         let present = connack.session_present && version == Version::V4;
         out.extend_from_slice(&[present.into(), connack.reason.connack_v3()]);
     }
