@@ -5,6 +5,8 @@
 mod bench;
 #[path = "hub/durable.rs"]
 mod durable;
+#[path = "hub/found.rs"]
+mod found;
 #[path = "hub/hostile.rs"]
 mod hostile;
 #[path = "hub/inside.rs"]

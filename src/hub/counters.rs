@@ -27,7 +27,7 @@ pub struct Counters {
     pub expired: u64,
     /// Retained messages.
     pub retained: u64,
-    /// Topic and payload bytes of the retained messages.
+    /// Topic, payload and property bytes of the retained messages.
     pub retained_bytes: u64,
     /// Subscriptions of clients.
     pub subscriptions: u64,

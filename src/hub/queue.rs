@@ -22,9 +22,9 @@ pub(crate) struct Parcel {
 }
 
 impl Parcel {
-    /// What it counts against a byte bound: topic, payload and the place it takes.
+    /// What it counts against a byte bound: the message and the place it takes.
     fn weight(&self) -> usize {
-        self.message.topic.as_str().len() + self.message.payload.len() + size_of::<Self>()
+        self.message.weight() + size_of::<Self>()
     }
 }
 
@@ -120,7 +120,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Topic;
+    use crate::model::{Properties, Topic};
 
     fn parcel(qos: Qos, text: &str) -> Parcel {
         let message = Arc::new(Message::own(Topic::new("t").unwrap(), text.as_bytes()));
@@ -155,6 +155,20 @@ mod tests {
         assert_eq!(queue.push(parcel(Qos::AtLeastOnce, "67890")), 1);
         assert_eq!(queue.push(parcel(Qos::AtLeastOnce, "x")), 1);
         assert_eq!(texts(&mut queue), "1234567890");
+    }
+
+    /// A message can be all properties: they count too.
+    #[test]
+    fn user_properties_cannot_get_past_the_bound() {
+        let mut queue = Queue::new(1000, 10_000);
+        for _ in 0..1000 {
+            let mut parcel = parcel(Qos::AtLeastOnce, "");
+            let user = vec![(Arc::from("k"), "v".repeat(1000).into())];
+            let properties = Properties { user, ..Properties::default() };
+            Arc::get_mut(&mut parcel.message).unwrap().properties = Some(Box::new(properties));
+            queue.push(parcel);
+        }
+        assert!(queue.len() < 10, "{} messages of 1000 bytes", queue.len());
     }
 
     #[test]

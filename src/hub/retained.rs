@@ -21,7 +21,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     fn weight(&self) -> usize {
-        self.message.topic.as_str().len() + self.message.payload.len()
+        self.message.weight()
     }
 
     fn is_alive(&self, now: Instant) -> bool {

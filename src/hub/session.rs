@@ -148,6 +148,12 @@ impl Session {
         self.queue.drop_qos0()
     }
 
+    /// Whether there is something to resume: a session that ends with its connection is never another one's
+    /// (MQTT-3.1.2-6 of 3.1.1).
+    pub(crate) fn is_kept(&self, now: Instant) -> bool {
+        self.expires.map_or(!self.expiry.is_zero(), |expires| now < expires)
+    }
+
     pub(crate) fn is_online(&self) -> bool {
         self.bell.is_some()
     }
@@ -326,6 +332,11 @@ impl Session {
     /// PUBREL, or a PUBREC that refused.
     pub(crate) fn released(&mut self, id: u16) -> Known {
         if self.received.remove(&id).is_some() { Known::Yes } else { Known::No }
+    }
+
+    /// The connection `epoch` has ended: what it took and will not route counts as new when it is repeated.
+    pub(crate) fn forget_under_way(&mut self, epoch: u64, still_held: impl Fn(u16) -> bool) {
+        self.received.retain(|id, it| !matches!(it, Inbound::UnderWay(of) if *of == epoch) || still_held(*id));
     }
 
     /// QoS 2 messages of the client between PUBLISH and PUBREL.

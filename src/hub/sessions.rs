@@ -61,7 +61,8 @@ impl Sessions {
         if old.as_ref().is_some_and(|member| member.user != wish.user) {
             return Err(Reason::NOT_AUTHORIZED);
         }
-        if let (Some(member), false) = (&old, wish.clean_start) {
+        let kept = old.as_ref().filter(|member| !wish.clean_start && member.lock().is_kept(Instant::now()));
+        if let Some(member) = kept {
             let epoch = member.lock().resume(wish.bell, wish.window, wish.expiry);
             return Ok(Attached { member: Arc::clone(member), epoch, present: true, will: None });
         }

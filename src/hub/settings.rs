@@ -30,7 +30,7 @@ pub struct Limits {
     pub in_flight: u16,
     /// Messages waiting for one session.
     pub queued_messages: usize,
-    /// Payload and topic bytes waiting for one session.
+    /// Bytes waiting for one session: topics, payloads, properties.
     pub queued_bytes: usize,
     /// The longest keep-alive; a client that asks for more, or for none, gets this one in MQTT 5.
     pub keepalive: Duration,

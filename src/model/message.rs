@@ -48,6 +48,20 @@ pub struct Properties {
     pub user: Vec<(Arc<str>, Arc<str>)>,
 }
 
+impl Properties {
+    /// The memory they take, in bytes.
+    fn weight(&self) -> usize {
+        // Two shared texts: where they are, and their reference counts.
+        const PAIR: usize = 64;
+        let texts = [self.content_type.as_ref(), self.response_topic.as_ref().map(|topic| &topic.0)];
+        let pairs = self.user.iter().map(|(key, value)| PAIR + key.len() + value.len());
+        size_of::<Self>()
+            + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+            + self.correlation.as_ref().map_or(0, |bytes| bytes.len())
+            + pairs.sum::<usize>()
+    }
+}
+
 /// Who brought a message into the hub. Decides what the gateway's own topics accept,
 /// MQTT 5 no-local, and that a bridge does not send back what it received.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -93,6 +107,11 @@ impl Message {
         }
     }
 
+    /// The bytes of topic, payload and properties: what it counts against a bound.
+    pub fn weight(&self) -> usize {
+        self.topic.as_str().len() + self.payload.len() + self.properties.as_ref().map_or(0, |it| it.weight())
+    }
+
     /// The same with another QoS.
     pub fn with_qos(self, qos: Qos) -> Self {
         Self { qos, ..self }
@@ -101,5 +120,20 @@ impl Message {
     /// The same, retained.
     pub fn retained(self) -> Self {
         Self { retain: true, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_have_weight() {
+        let bare = Message::own(Topic::new("t").unwrap(), &b"xy"[..]);
+        assert_eq!(bare.weight(), 3);
+        let pair = |size| (Arc::from("k"), "v".repeat(size).into());
+        let properties = Properties { user: vec![pair(1000), pair(0)], ..Properties::default() };
+        let heavy = Message { properties: Some(Box::new(properties)), ..bare };
+        assert!((1100..1400).contains(&heavy.weight()), "{}", heavy.weight());
     }
 }

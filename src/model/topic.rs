@@ -9,7 +9,7 @@ const LONGEST: usize = 65_535;
 
 /// A topic name: something one can publish to.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Topic(Arc<str>);
+pub struct Topic(pub(super) Arc<str>);
 
 /// A topic filter: something one can subscribe to. `$share/...` is not part of a filter.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -89,7 +89,7 @@ impl Held {
     const BYTES: usize = 1 << 20;
 
     fn weight(&self) -> usize {
-        self.message.payload.len() + self.message.topic.as_str().len() + size_of::<Message>()
+        self.message.weight() + size_of::<Message>()
     }
 }
 

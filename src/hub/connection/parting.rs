@@ -79,6 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         for waiting in self.acks.drain().filter(|it| it.qos == Qos::ExactlyOnce) {
             session.answered(waiting.id, waiting.receipt);
         }
+        session.forget_under_way(self.epoch, |id| self.held.iter().any(|held| held.id == id));
     }
 
     /// What was held is still routed, if there is room soon; QoS 2 ids of the rest are forgotten, so that
@@ -93,10 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.release_held();
             self.wakes.ring();
         }
+        self.held.clear();
         self.leave_receipts();
-        let mut session = self.member.lock();
-        for held in self.held.drain(..).filter(|held| held.message.qos == Qos::ExactlyOnce) {
-            session.released(held.id);
-        }
     }
 }

@@ -111,9 +111,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             let qos = kept.message.qos.min(replay.options.qos);
             replay.after = Some(kept.message.topic.clone());
+            moved = true;
+            if replay.options.no_local && kept.message.origin == self.origin {
+                continue;
+            }
             let (message, expires, ids) = (kept.message, kept.expires, ids.clone());
             session.push(Parcel { message, qos, retain: true, expires, ids });
-            moved = true;
         }
         Ok(moved)
     }
