@@ -153,10 +153,12 @@ impl Client {
         answer
     }
 
-    /// The hub has nothing for this client: what it has comes before PINGRESP.
+    /// The hub has nothing for this client: what was there at the first PINGREQ comes before the second PINGRESP.
     pub(crate) async fn expect_silence(&mut self) {
-        self.send(&PINGREQ).await;
-        self.expect(&PINGRESP).await;
+        for _ in 0..2 {
+            self.send(&PINGREQ).await;
+            self.expect(&PINGRESP).await;
+        }
     }
 
     /// The hub must close the connection without another packet.
@@ -177,7 +179,7 @@ impl Client {
         assert_eq!(self.dismissal().await, Some(wanted), "the reason of DISCONNECT");
     }
 
-    async fn dismissal(&mut self) -> Option<u8> {
+    pub(crate) async fn dismissal(&mut self) -> Option<u8> {
         let packet = self.try_next().await?;
         assert_eq!(self.version, Version::V5, "the hub sends something instead of closing: {packet:?}");
         let notice = packet.notice(0xe0);

@@ -113,7 +113,7 @@ impl<'a> Properties<'a> {
             return Err(malformed("an unknown property"));
         }
         if allowed.0 & (1 << id) == 0 {
-            return Err(protocol_error("a property that this packet cannot carry"));
+            return Err(malformed("a property that this packet cannot carry"));
         }
         match id {
             0x01 => once(&mut self.payload_format, flag(from)?),

@@ -41,12 +41,12 @@ impl Options {
         if byte & reserved != 0 {
             return Err(malformed("reserved bits of a subscription are set"));
         }
-        let qos = Qos::from_level(byte & 3).ok_or(malformed("a subscription has QoS 3"))?;
+        let qos = Qos::from_level(byte & 3).ok_or(protocol_error("a subscription has QoS 3"))?;
         let retain_handling = match byte >> 4 & 3 {
             0 => RetainHandling::Always,
             1 => RetainHandling::IfNew,
             2 => RetainHandling::Never,
-            _ => return Err(malformed("retain handling 3")),
+            _ => return Err(protocol_error("retain handling 3")),
         };
         Ok(Self { qos, no_local: byte & 4 != 0, retain_as_published: byte & 8 != 0, retain_handling })
     }

@@ -106,9 +106,15 @@ fn attach(hub: &Shared, limits: &Limits, profile: &Profile) -> Result<(Attached,
 
 /// Which CONNACK the client behind a bad CONNECT understands; nothing when it did not even begin one.
 fn version_of(bytes: &[u8]) -> Option<Version> {
-    let at = bytes.windows(4).position(|four| four == b"MQTT");
-    match (bytes.first()? >> 4 == 1).then_some(at?).and_then(|at| bytes.get(at + 4))? {
-        0..=4 => Some(Version::V4),
+    let (first, rest) = bytes.split_first()?;
+    let length = rest.iter().take(4).position(|byte| byte & 0x80 == 0)?;
+    let body = rest.get(length + 1..)?;
+    let name = ["MQTT", "MQIsdp"]
+        .into_iter()
+        .find_map(|name| body.strip_prefix(&[0, name.len() as u8])?.strip_prefix(name.as_bytes()));
+    match (first >> 4 == 1).then_some(name?)?.first()? {
+        // With the highest bit a bridge introduces itself; it tries again without when it hears of a wrong version.
+        0..=4 | 0x83 | 0x84 => Some(Version::V4),
         _ => Some(Version::V5),
     }
 }
