@@ -13,6 +13,9 @@ mod hostile;
 mod inside;
 #[path = "hub/mosquitto.rs"]
 mod mosquitto;
+#[path = "common/mosquitto.rs"]
+#[allow(dead_code, reason = "other test programs use more of it")]
+mod mosquitto_broker;
 #[path = "hub/paho.rs"]
 mod paho;
 #[path = "hub/program.rs"]
@@ -27,3 +30,5 @@ mod sessions;
 mod shelf;
 #[path = "hub/subscriptions.rs"]
 mod subscriptions;
+#[path = "hub/sys.rs"]
+mod sys;

@@ -151,5 +151,5 @@ impl Gateway {
 
 fn own_topics(gateway: &Name, own: &[Name]) -> Vec<Filter> {
     let below = |name: &Name| Filter::new(&format!("{gateway}/{name}/#")).expect("names are safe topic levels");
-    own.iter().map(below).collect()
+    own.iter().map(below).chain(Filter::new("$SYS/#")).collect()
 }

@@ -7,20 +7,42 @@ use std::sync::{Mutex, PoisonError};
 /// A look at the hub's counters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counters {
+    /// How long the hub has been there, in seconds.
+    pub uptime_s: u64,
+    /// Bytes of memory that the whole process uses.
+    pub heap: u64,
     /// Connected clients.
     pub clients: u64,
+    /// The most clients that were connected at once.
+    pub clients_most: u64,
     /// Sessions, connected or not.
     pub sessions: u64,
+    /// Sessions whose time was over before their client came back.
+    pub sessions_expired: u64,
     /// Connections accepted since start.
     pub connections: u64,
+    /// CONNECT packets received.
+    pub connects: u64,
+    /// Packets of every kind received from clients.
+    pub packets_in: u64,
+    /// Packets of every kind sent to clients.
+    pub packets_out: u64,
     /// PUBLISH packets received from clients.
     pub messages_in: u64,
     /// PUBLISH packets sent to clients.
     pub messages_out: u64,
+    /// Payload bytes of the PUBLISH packets received.
+    pub payload_in: u64,
+    /// Payload bytes of the PUBLISH packets sent.
+    pub payload_out: u64,
     /// Bytes received from clients.
     pub bytes_in: u64,
     /// Bytes sent to clients.
     pub bytes_out: u64,
+    /// Messages that wait for sessions, those on their way to a client included.
+    pub queued: u64,
+    /// Their topic and payload bytes; a message counts once for each session it waits for.
+    pub queued_bytes: u64,
     /// Messages dropped because a receiver's queue was full, or the receiver takes no packet that large.
     pub dropped: u64,
     /// Messages that expired while they waited.
@@ -29,8 +51,10 @@ pub struct Counters {
     pub retained: u64,
     /// Topic, payload and property bytes of the retained messages.
     pub retained_bytes: u64,
-    /// Subscriptions of clients.
+    /// Subscriptions of clients, shared ones included.
     pub subscriptions: u64,
+    /// Shared subscriptions of clients.
+    pub shared_subscriptions: u64,
     /// PUBLISH packets to topics that are not open to clients, by reason word.
     pub refused: BTreeMap<&'static str, u64>,
     /// Connections that the hub closed or refused, by reason word.
@@ -40,15 +64,23 @@ pub struct Counters {
 /// The live counters; each is only ever a statistic, so no order between them is needed.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) clients: AtomicU64,
+    clients: AtomicU64,
+    clients_most: AtomicU64,
+    pub(crate) sessions_expired: AtomicU64,
     pub(crate) connections: AtomicU64,
+    pub(crate) connects: AtomicU64,
+    pub(crate) packets_in: AtomicU64,
+    pub(crate) packets_out: AtomicU64,
     pub(crate) messages_in: AtomicU64,
     pub(crate) messages_out: AtomicU64,
+    pub(crate) payload_in: AtomicU64,
+    pub(crate) payload_out: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) expired: AtomicU64,
-    pub(crate) subscriptions: AtomicU64,
+    subscriptions: AtomicU64,
+    shared_subscriptions: AtomicU64,
     refused: Mutex<BTreeMap<&'static str, u64>>,
     closed: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -60,11 +92,38 @@ pub(crate) fn add(counter: &AtomicU64, count: usize) {
     }
 }
 
+fn is_shared(text: &str) -> u64 {
+    text.starts_with("$share/").into()
+}
+
 fn bump(map: &Mutex<BTreeMap<&'static str, u64>>, word: &'static str) {
     *map.lock().unwrap_or_else(PoisonError::into_inner).entry(word).or_default() += 1;
 }
 
 impl Tally {
+    /// One more client is connected.
+    pub(crate) fn arrived(&self) {
+        let clients = self.clients.fetch_add(1, Relaxed) + 1;
+        self.clients_most.fetch_max(clients, Relaxed);
+    }
+
+    /// One client less is connected.
+    pub(crate) fn left(&self) {
+        self.clients.fetch_sub(1, Relaxed);
+    }
+
+    /// A session has one more subscription: `text` is the filter as its client wrote it.
+    pub(crate) fn subscribed(&self, text: &str) {
+        self.subscriptions.fetch_add(1, Relaxed);
+        self.shared_subscriptions.fetch_add(is_shared(text), Relaxed);
+    }
+
+    /// A session has one subscription less.
+    pub(crate) fn unsubscribed(&self, text: &str) {
+        self.subscriptions.fetch_sub(1, Relaxed);
+        self.shared_subscriptions.fetch_sub(is_shared(text), Relaxed);
+    }
+
     pub(crate) fn refused(&self, word: &'static str) {
         bump(&self.refused, word);
     }
@@ -73,24 +132,30 @@ impl Tally {
         bump(&self.closed, word);
     }
 
-    /// A copy; `sessions` and `retained` (messages, bytes) are counted elsewhere.
-    pub(crate) fn read(&self, sessions: usize, retained: (usize, usize)) -> Counters {
+    /// A copy; zero is what others count: uptime, sessions and what waits for them, retained messages.
+    pub(crate) fn read(&self) -> Counters {
         let copy = |map: &Mutex<BTreeMap<_, _>>| map.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Counters {
             clients: self.clients.load(Relaxed),
-            sessions: sessions as u64,
+            clients_most: self.clients_most.load(Relaxed),
+            sessions_expired: self.sessions_expired.load(Relaxed),
             connections: self.connections.load(Relaxed),
+            connects: self.connects.load(Relaxed),
+            packets_in: self.packets_in.load(Relaxed),
+            packets_out: self.packets_out.load(Relaxed),
             messages_in: self.messages_in.load(Relaxed),
             messages_out: self.messages_out.load(Relaxed),
+            payload_in: self.payload_in.load(Relaxed),
+            payload_out: self.payload_out.load(Relaxed),
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
             expired: self.expired.load(Relaxed),
-            retained: retained.0 as u64,
-            retained_bytes: retained.1 as u64,
             subscriptions: self.subscriptions.load(Relaxed),
+            shared_subscriptions: self.shared_subscriptions.load(Relaxed),
             refused: copy(&self.refused),
             closed: copy(&self.closed),
+            ..Counters::default()
         }
     }
 }

@@ -24,6 +24,7 @@ mod routes;
 mod session;
 mod sessions;
 mod settings;
+mod sys;
 mod tree;
 mod upkeep;
 
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Filter, Message, Receipt};
@@ -48,6 +50,7 @@ pub use counters::Counters;
 pub use durable::{Durable, Full};
 pub use inbox::{Delivery, Subscription};
 pub use settings::{Anonymous, Limits, Rule, Settings, Tls};
+pub use sys::topics as sys_topics;
 
 /// The broker; a cheap handle.
 #[derive(Clone, Debug)]
@@ -72,13 +75,30 @@ struct Shared {
     sessions: Sessions,
     /// One per connection.
     places: Places,
+    started: Instant,
     stop: CancellationToken,
 }
 
 impl Shared {
     fn new(settings: Settings, stop: CancellationToken) -> Self {
         let (live, router) = (Live::new(settings), Arc::new(Router::default()));
-        Self { live, router, sessions: Sessions::default(), places: Places::default(), stop }
+        let (sessions, places, started) = (Sessions::default(), Places::default(), Instant::now());
+        Self { live, router, sessions, places, started, stop }
+    }
+
+    fn counters(&self) -> Counters {
+        let survey = self.sessions.survey();
+        let retained = self.router.retained();
+        Counters {
+            heap: sys::heap(),
+            uptime_s: self.started.elapsed().as_secs(),
+            sessions: survey.sessions,
+            queued: survey.queued,
+            queued_bytes: survey.queued_bytes,
+            retained: retained.len() as u64,
+            retained_bytes: retained.bytes() as u64,
+            ..self.router.tally.read()
+        }
     }
 
     /// What is in force now. It takes a lock: connections ask once, and again when the generation has changed.
@@ -188,11 +208,7 @@ impl Hub {
 
     /// What was counted since the start.
     pub fn counters(&self) -> Counters {
-        let retained = {
-            let retained = self.shared.router.retained();
-            (retained.len(), retained.bytes())
-        };
-        self.shared.router.tally.read(self.shared.sessions.len(), retained)
+        self.shared.counters()
     }
 }
 

@@ -24,7 +24,12 @@ pub(crate) struct Parcel {
 impl Parcel {
     /// What it counts against a byte bound: the message and the place it takes.
     fn weight(&self) -> usize {
-        self.message.weight() + size_of::<Self>()
+        self.size() + size_of::<Self>()
+    }
+
+    /// The bytes of the message.
+    pub(crate) fn size(&self) -> usize {
+        self.message.weight()
     }
 }
 
@@ -51,6 +56,11 @@ impl Queue {
 
     pub(crate) fn len(&self) -> usize {
         self.parcels.len()
+    }
+
+    /// The bytes of all messages.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes - self.parcels.len() * size_of::<Parcel>()
     }
 
     pub(crate) fn front(&self) -> Option<&Parcel> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::sys;
 use crate::model::{Filter, Message, Topic};
 
 /// Bounds of all retained messages together.
@@ -24,6 +25,10 @@ impl Kept {
         self.message.weight()
     }
 
+    fn is_figure(&self) -> bool {
+        sys::is_below(self.message.topic.as_str())
+    }
+
     fn is_alive(&self, now: Instant) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
@@ -34,11 +39,14 @@ impl Kept {
 pub(crate) struct Retained {
     by_topic: BTreeMap<Topic, Kept>,
     bytes: usize,
+    /// How many of them are the hub's own figures, which count against no bound: the hub has a fixed number.
+    figures: usize,
 }
 
 impl Retained {
+    /// How many there are, without the hub's own figures.
     pub(crate) fn len(&self) -> usize {
-        self.by_topic.len()
+        self.by_topic.len() - self.figures
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -49,18 +57,29 @@ impl Retained {
     /// False when there is no room.
     pub(crate) fn keep(&mut self, message: &Arc<Message>, expires: Option<Instant>) -> bool {
         if let Some(old) = self.by_topic.remove(&message.topic) {
-            self.bytes -= old.weight();
+            self.forget(&old);
         }
         if message.payload.is_empty() {
             return true;
         }
         let kept = Kept { message: Arc::clone(message), expires };
-        if self.by_topic.len() >= MAX_MESSAGES || self.bytes + kept.weight() > MAX_BYTES {
+        if kept.is_figure() {
+            self.figures += 1;
+        } else if self.len() >= MAX_MESSAGES || self.bytes + kept.weight() > MAX_BYTES {
             return false;
+        } else {
+            self.bytes += kept.weight();
         }
-        self.bytes += kept.weight();
         self.by_topic.insert(message.topic.clone(), kept);
         true
+    }
+
+    fn forget(&mut self, kept: &Kept) {
+        if kept.is_figure() {
+            self.figures -= 1;
+        } else {
+            self.bytes -= kept.weight();
+        }
     }
 
     /// Up to `count` living messages that match `filter`, in the order of their topics, behind the topic `after`.
@@ -127,6 +146,19 @@ mod tests {
         assert_eq!(topics(&retained, "#", Some("a.x"), 9), ["a/b", "a/b/c", "b/b", "é/t"]);
         assert_eq!(topics(&retained, "$SYS/#", None, 9), ["$SYS/x"]);
         assert_eq!(topics(&retained, "a/b", None, 9), ["a/b"]);
+    }
+
+    #[tokio::test]
+    async fn the_figures_of_the_hub_are_not_counted() {
+        let mut retained = Retained::default();
+        for topic in ["a", "$SYS/x", "$SYS/x", "$SYS", "$SYSTEM"] {
+            assert!(retained.keep(&message(topic, "1"), None));
+        }
+        assert_eq!((retained.len(), retained.bytes()), (2, 10));
+        for topic in ["$SYS/x", "$SYS", "$SYSTEM", "a"] {
+            retained.keep(&message(topic, ""), None);
+        }
+        assert_eq!((retained.len(), retained.bytes(), retained.figures), (0, 0, 0));
     }
 
     #[tokio::test(start_paused = true)]

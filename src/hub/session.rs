@@ -158,6 +158,13 @@ impl Session {
         self.bell.is_some()
     }
 
+    /// Messages that wait or are on their way to the client, and their topic and payload bytes.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let on_their_way = self.in_flight.iter().filter_map(|entry| entry.parcel.as_ref());
+        let bytes = on_their_way.map(Parcel::size).sum::<usize>();
+        (self.queue.len() + self.in_flight.len(), self.queue.size() + bytes)
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
     }

@@ -32,6 +32,15 @@ pub(crate) struct Wish {
     pub(crate) expiry: Duration,
 }
 
+/// What all sessions hold together.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    pub(crate) sessions: u64,
+    /// Messages that wait or are on their way, and their bytes.
+    pub(crate) queued: u64,
+    pub(crate) queued_bytes: u64,
+}
+
 /// A connection's hold on its session.
 pub(crate) struct Attached {
     pub(crate) member: Arc<Member>,
@@ -47,8 +56,16 @@ impl Sessions {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+    /// Looks at every session once.
+    pub(crate) fn survey(&self) -> Survey {
+        let members: Vec<_> = self.lock().values().cloned().collect();
+        let mut survey = Survey { sessions: members.len() as u64, ..Survey::default() };
+        for member in members {
+            let (messages, bytes) = member.lock().waiting();
+            survey.queued += messages as u64;
+            survey.queued_bytes += bytes as u64;
+        }
+        survey
     }
 
     /// Gives a connection its session. A connection that has it now finds out by its epoch.
@@ -141,6 +158,7 @@ impl Sessions {
             let over = session.expires.is_some_and(|expires| expires <= now);
             drop(session);
             if over {
+                add(&router.tally.sessions_expired, 1);
                 wills.extend(self.remove(router, &member));
             }
         }
@@ -157,9 +175,9 @@ fn discard(router: &Router, member: &Arc<Member>) -> Option<Message> {
         bell.ring();
     }
     let will = session.will.take();
-    let targets: Vec<Target> = session.subscriptions.drain().filter_map(|text| Target::parse(&text)).collect();
+    let subscriptions = session.subscriptions.drain().inspect(|text| router.tally.unsubscribed(text));
+    let targets: Vec<Target> = subscriptions.filter_map(|text| Target::parse(&text)).collect();
     drop(session);
-    router.tally.subscriptions.fetch_sub(targets.len() as u64, std::sync::atomic::Ordering::Relaxed);
     router.unsubscribe(&targets, member);
     will.map(|will| will.message)
 }

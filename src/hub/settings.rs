@@ -116,6 +116,8 @@ pub struct Settings {
     pub acl: Vec<Rule>,
     /// Bounds.
     pub limits: Limits,
+    /// How often `$SYS` is told anew; zero is never.
+    pub sys_interval: Duration,
     /// First levels below the gateway's name that only the gateway publishes to
     /// (its sensors, outputs, `bridge` and `gateway`); `cmd` is open.
     pub own: Vec<Name>,
@@ -146,6 +148,7 @@ impl Settings {
             users_file: None,
             acl: Vec::new(),
             limits: Limits::default(),
+            sys_interval: Duration::from_secs(10),
             own: Vec::new(),
         }
     }

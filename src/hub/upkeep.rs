@@ -1,4 +1,4 @@
-//! What time does to a hub: sessions and retained messages expire, delayed wills are due.
+//! What time does to a hub: sessions and retained messages expire, delayed wills and figures are due.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Shared;
+use super::sys::Figures;
 
 /// Sessions and wills are as exact as this.
 const TICK: Duration = Duration::from_secs(1);
@@ -17,11 +18,13 @@ pub(super) async fn run(hub: Arc<Shared>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut count: u64 = 0;
+    let mut figures = Figures::default();
     while hub.stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let now = Instant::now();
         for will in hub.sessions.sweep(&hub.router, now) {
             hub.publish_later(will);
         }
+        figures.tell(&hub, now);
         count += 1;
         if count.is_multiple_of(SWEEP) {
             hub.router.retained_mut().sweep(now);

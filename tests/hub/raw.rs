@@ -88,6 +88,12 @@ impl Raw {
         self.subscribe_with(filter, Options::plain(qos), None).await
     }
 
+    /// Subscribes; SUBACK comes among what is delivered.
+    pub(crate) async fn send_subscribe(&mut self, filter: &str, qos: Qos) {
+        let filters = vec![(filter, Options::plain(qos))];
+        self.send(&Packet::Subscribe(Subscribe { packet_id: 9, properties: None, filters })).await;
+    }
+
     pub(crate) async fn subscribe_with(&mut self, filter: &str, options: Options, id: Option<u32>) -> Reason {
         let properties = id.and_then(|id| with(Properties { subscription_ids: vec![id], ..Properties::default() }));
         self.send(&Packet::Subscribe(Subscribe { packet_id: 9, properties, filters: vec![(filter, options)] })).await;

@@ -23,6 +23,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let limit = self.settings.limits.packet_size;
         while self.may_read() && !self.is_pressing() {
             let Some((packet, size)) = codec::decode(input.received(), self.profile.version, limit)? else { break };
+            self.moved.packets_in += 1;
             self.handle(packet)?;
             input.consume(size);
         }
@@ -56,6 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     pub(super) fn send(&mut self, packet: &Packet<'_>) {
+        self.moved.packets_out += 1;
         packet.encode(self.profile.version, self.wire.output());
     }
 

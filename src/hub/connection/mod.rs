@@ -93,6 +93,17 @@ impl Held {
     }
 }
 
+/// What has come and gone since it was last counted.
+#[derive(Debug, Default)]
+struct Traffic {
+    packets_in: usize,
+    packets_out: usize,
+    messages_in: usize,
+    messages_out: usize,
+    payload_in: usize,
+    payload_out: usize,
+}
+
 /// A connection whose client has been welcomed.
 struct Connection<S> {
     hub: Arc<Shared>,
@@ -120,8 +131,7 @@ struct Connection<S> {
     outgoing: Vec<Outgoing>,
     wakes: Wakes,
     will: Option<(Message, Duration)>,
-    messages_in: usize,
-    messages_out: usize,
+    moved: Traffic,
     /// When the client was heard last, and when it last took bytes (or had none to take).
     heard: Instant,
     took: Instant,
@@ -173,8 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             outgoing: Vec::new(),
             wakes: Wakes::default(),
             will,
-            messages_in: 0,
-            messages_out: 0,
+            moved: Traffic::default(),
             heard: now,
             took: now,
             closes: None,
@@ -183,6 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let connack = connection.profile.connack(attached.present, &connection.settings.limits);
         Packet::Connack(connack).encode(connection.profile.version, connection.wire.output());
+        connection.moved.packets_out += 1;
         if let Some(will) = attached.will {
             connection.hub.publish_later(will);
         }
@@ -202,10 +212,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn live(mut self, visitor: &Visitor) {
         let peer = visitor.peer;
-        add(&self.hub.router.tally.clients, 1);
+        self.hub.router.tally.arrived();
         tracing::debug!(%peer, certificate = visitor.certified.as_deref(), client = %self.profile.client_id, "client connected");
         let end = self.run().await;
-        self.hub.router.tally.clients.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.hub.router.tally.left();
         tracing::debug!(%peer, client = %self.profile.client_id, ?end, "client gone");
         self.count();
         self.part(end).await;
@@ -257,8 +267,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn count(&mut self) {
         let tally = &self.hub.router.tally;
-        add(&tally.messages_in, std::mem::take(&mut self.messages_in));
-        add(&tally.messages_out, std::mem::take(&mut self.messages_out));
+        let moved = std::mem::take(&mut self.moved);
+        add(&tally.packets_in, moved.packets_in);
+        add(&tally.packets_out, moved.packets_out);
+        add(&tally.messages_in, moved.messages_in);
+        add(&tally.messages_out, moved.messages_out);
+        add(&tally.payload_in, moved.payload_in);
+        add(&tally.payload_out, moved.payload_out);
         add(&tally.bytes_in, std::mem::take(&mut self.wire.bytes_in));
         add(&tally.bytes_out, std::mem::take(&mut self.wire.bytes_out));
     }

@@ -58,7 +58,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if let Some(alias) = alias {
                     self.aliases_out.insert(parcel.message.topic.clone(), alias);
                 }
-                self.messages_out += 1;
+                self.moved.packets_out += 1;
+                self.moved.messages_out += 1;
+                self.moved.payload_out += parcel.message.payload.len();
             }
         }
         Ok(())

@@ -21,7 +21,8 @@ const REFUSED_V3: Duration = Duration::from_secs(10);
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Judges a PUBLISH, then routes it or holds it behind those that wait.
     pub(super) fn publish(&mut self, publish: &Publish<'_>) -> Result<(), End> {
-        self.messages_in += 1;
+        self.moved.messages_in += 1;
+        self.moved.payload_in += publish.payload.len();
         let settings = &self.settings;
         if publish.qos as u8 > settings.limits.qos {
             return Err(End::Closed(Reason::QOS_NOT_SUPPORTED, "the QoS is too high"));

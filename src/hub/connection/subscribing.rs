@@ -1,7 +1,6 @@
 //! SUBSCRIBE and UNSUBSCRIBE of one connection, and the retained messages that follow.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -55,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         drop(session);
         self.hub.router.subscribe(&target, Subscription { member: Arc::clone(&self.member), options, id });
         if !known {
-            self.hub.router.tally.subscriptions.fetch_add(1, Relaxed);
+            self.hub.router.tally.subscribed(text);
         }
         let replays = match options.retain_handling {
             RetainHandling::Always => true,
@@ -77,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Some(target) if removed => {
                     self.replays.retain(|replay| target.group.is_some() || replay.filter != target.filter);
                     self.hub.router.unsubscribe(&[target], &self.member);
-                    self.hub.router.tally.subscriptions.fetch_sub(1, Relaxed);
+                    self.hub.router.tally.unsubscribed(text);
                     reasons.push(Reason::SUCCESS);
                 }
                 Some(_) => reasons.push(Reason::NO_SUBSCRIPTION_EXISTED),

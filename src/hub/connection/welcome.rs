@@ -11,6 +11,7 @@ use super::super::Shared;
 use super::super::access::Visitor;
 use super::super::bell::Bell;
 use super::super::codec::{self, Connack, Packet, Properties, Reason, Version};
+use super::super::counters::add;
 use super::super::sessions::{Attached, Wish};
 use super::super::settings::{Limits, Settings};
 use super::Connection;
@@ -36,8 +37,11 @@ pub(in super::super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<
     let stop = Arc::clone(&hub);
     let ended = stop.stop.run_until_cancelled(timeout(HANDSHAKE, welcome(&hub, &mut wire, &visitor))).await;
     let Some(Ok(Some(welcomed))) = ended else {
+        let tally = &hub.router.tally;
+        add(&tally.bytes_in, wire.bytes_in);
+        add(&tally.bytes_out, wire.bytes_out);
         if let Some(Err(_)) = ended {
-            hub.router.tally.closed("handshake_timeout");
+            tally.closed("handshake_timeout");
         }
         return;
     };
@@ -62,6 +66,8 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
                 Ok(Moved::End) | Err(_) => return None,
             },
             Ok(Some((Packet::Connect(connect), size))) => {
+                add(&hub.router.tally.connects, 1);
+                add(&hub.router.tally.packets_in, 1);
                 (judge(&connect, visitor.is_local(), &settings), connect.version, size)
             }
             Ok(Some(_)) => {
@@ -137,5 +143,6 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     let properties = Properties { reason_string: Some(refused.why), ..Properties::default() };
     let connack = Connack { session_present: false, reason: refused.reason, properties: Some(Box::new(properties)) };
     Packet::Connack(connack).encode(version, wire.output());
+    add(&hub.router.tally.packets_out, 1);
     farewell(wire).await;
 }

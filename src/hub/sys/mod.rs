@@ -1,0 +1,135 @@
+//! `$SYS`: what the hub tells of itself, on topics that nobody else publishes to.
+//!
+//! The figures are retained in memory and have QoS 0, so that no session keeps them for later and no disk sees
+//! them. They are made when they are due, and only those that have changed are told.
+
+mod broker;
+mod load;
+mod process;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Counters, Shared};
+use crate::model::{Message, Topic};
+use load::Loads;
+pub(super) use process::heap;
+
+/// One figure of the hub: a topic below `$SYS/`, what it says, and how it is read.
+pub(crate) struct Figure {
+    /// Below `$SYS/`.
+    topic: &'static str,
+    /// One sentence for the documentation.
+    about: &'static str,
+    value: fn(&Look<'_>) -> String,
+}
+
+/// What figures are read from.
+struct Look<'a> {
+    counters: &'a Counters,
+    /// The most memory of the process that was seen.
+    heap_most: u64,
+}
+
+/// Whether `topic` is one of the hub's own, which nobody else publishes to.
+pub(crate) fn is_below(topic: &str) -> bool {
+    topic.strip_prefix("$SYS").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Every topic below `$SYS` with what it says, as the documentation lists them. `<...>` stands for a level.
+pub fn topics() -> Vec<(String, String)> {
+    let of = |figures: &[Figure]| {
+        let text = |it: &Figure| (format!("$SYS/{}", it.topic), it.about.to_owned());
+        figures.iter().map(text).collect::<Vec<_>>()
+    };
+    let mut all = of(broker::FIGURES);
+    all.extend(load::topics());
+    all
+}
+
+/// What was told last, and when.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    told: HashMap<String, String>,
+    last: Option<Instant>,
+    loads: Loads,
+    heap_most: u64,
+}
+
+impl Figures {
+    /// Tells what has changed, if it is time.
+    pub(crate) fn tell(&mut self, hub: &Shared, now: Instant) {
+        let every = hub.settings().sys_interval;
+        if every.is_zero() {
+            self.fall_silent(hub);
+            return;
+        }
+        let since = self.last.map(|last| now.duration_since(last));
+        if since.is_some_and(|since| since < every) {
+            return;
+        }
+        self.last = Some(now);
+        let counters = hub.counters();
+        for (topic, value) in self.all(&counters, since.unwrap_or_default()) {
+            if self.told.get(&topic) != Some(&value) {
+                publish(hub, &topic, &value);
+                self.told.insert(topic, value);
+            }
+        }
+    }
+
+    /// Every topic below `$SYS/` with its value; the averages move on by `passed`.
+    fn all(&mut self, counters: &Counters, passed: Duration) -> Vec<(String, String)> {
+        self.heap_most = self.heap_most.max(counters.heap);
+        let look = Look { counters, heap_most: self.heap_most };
+        let plain = broker::FIGURES.iter().map(|it| (it.topic.to_owned(), (it.value)(&look)));
+        let mut all: Vec<_> = plain.collect();
+        all.extend(self.loads.pass(counters, passed));
+        all
+    }
+
+    /// Old figures must not look alive.
+    fn fall_silent(&mut self, hub: &Shared) {
+        for (topic, _) in self.told.drain() {
+            publish(hub, &topic, "");
+        }
+        self.last = None;
+    }
+}
+
+/// A bridge that has no room for a figure misses it.
+fn publish(hub: &Shared, topic: &str, value: &str) {
+    let topic = Topic::new(&format!("$SYS/{topic}")).expect("figures have good topics");
+    drop(hub.route(Message::own(topic, value.as_bytes()).retained()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_tree_is_told_from_its_neighbours() {
+        for (topic, below) in [("$SYS", true), ("$SYS/", true), ("$SYS/a/b", true), ("$SYSTEM/a", false), ("a", false)]
+        {
+            assert_eq!(is_below(topic), below, "{topic}");
+        }
+    }
+
+    #[test]
+    fn every_topic_is_told_and_documented_once() {
+        let mut figures = Figures::default();
+        let told = figures.all(&Counters::default(), Duration::ZERO);
+        let mut told: Vec<_> = told.into_iter().map(|(topic, _)| format!("$SYS/{topic}")).collect();
+        let mut listed: Vec<_> = topics().into_iter().map(|(topic, _)| topic).collect();
+        for list in [&mut told, &mut listed] {
+            list.sort_unstable();
+            let count = list.len();
+            list.dedup();
+            assert_eq!(list.len(), count, "one of them twice");
+        }
+        assert_eq!(told, listed);
+        assert!(topics().iter().all(|(topic, about)| Topic::new(topic).is_ok() && about.ends_with('.')));
+    }
+}
