@@ -12,9 +12,9 @@ mod bell;
 pub mod codec;
 mod connection;
 mod counters;
+mod doors;
 mod durable;
 mod inbox;
-mod listen;
 mod live;
 mod places;
 mod queue;
@@ -31,15 +31,14 @@ mod upkeep;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::net::TcpListener;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Filter, Message, Receipt};
 use crate::store::Store;
+use doors::Doors;
 use durable::{Consumer, Offered};
 use live::Live;
 use places::Places;
@@ -47,6 +46,7 @@ use router::{Router, Wakes};
 use sessions::Sessions;
 
 pub use counters::Counters;
+pub use doors::TlsError;
 pub use durable::{Durable, Full};
 pub use inbox::{Delivery, Subscription};
 pub use settings::{Anonymous, Limits, Rule, Settings, Tls};
@@ -58,13 +58,6 @@ pub struct Hub {
     shared: Arc<Shared>,
     addresses: Arc<[SocketAddr]>,
     doors: Arc<Mutex<Doors>>,
-}
-
-/// Listeners that are bound and not served yet, and the tasks that serve the others.
-#[derive(Debug, Default)]
-struct Doors {
-    bound: Vec<TcpListener>,
-    served: Vec<AbortHandle>,
 }
 
 /// What all connections share.
@@ -145,20 +138,20 @@ impl Hub {
     /// An address cannot be bound; the error names it.
     pub async fn bind(settings: Settings, store: Option<&Store>, stop: CancellationToken) -> io::Result<Self> {
         let _ = store;
-        let listeners = listen::bind(&settings.listen).await?;
-        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         let shared = Arc::new(Shared::new(settings, stop));
+        let doors = Doors::bind(Arc::clone(&shared)).await?;
+        let addresses = doors.addresses()?.into();
         tokio::spawn(upkeep::run(Arc::clone(&shared)));
-        let doors = Doors { bound: listeners, served: Vec::new() };
         Ok(Self { shared, addresses, doors: Arc::new(Mutex::new(doors)) })
     }
 
     /// Serves clients from now on; durable consumers that must miss nothing are attached before.
     pub fn serve(&self) {
-        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
-        for listener in std::mem::take(&mut doors.bound) {
-            doors.served.push(tokio::spawn(listen::accept(Arc::clone(&self.shared), listener)).abort_handle());
-        }
+        self.doors().open();
+    }
+
+    fn doors(&self) -> MutexGuard<'_, Doors> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts new settings in force. Clients keep their connections and what their CONNACK promised them;
@@ -171,13 +164,21 @@ impl Hub {
         self.shared.sessions.reload(&limits);
     }
 
-    /// Whether every listener is still served. If not, only a new start of the process helps.
-    pub fn is_serving(&self) -> bool {
-        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.stop.is_cancelled() || !doors.served.iter().any(AbortHandle::is_finished)
+    /// Reads the files named in `tls` again and uses them for new connections; those that are there stay.
+    ///
+    /// # Errors
+    /// What is wrong with them; the hub then goes on with what it had.
+    pub async fn reload_certificates(&self) -> Result<(), TlsError> {
+        let reading = self.doors().reload();
+        reading.await
     }
 
-    /// The addresses that are really bound.
+    /// Whether every listener is still served. If not, only a new start of the process helps.
+    pub fn is_serving(&self) -> bool {
+        self.shared.stop.is_cancelled() || !self.doors().is_broken()
+    }
+
+    /// The addresses that are really bound, in the order of the settings: plain, then TLS.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.addresses.to_vec()
     }

@@ -19,6 +19,8 @@ pub(super) struct Wire<S> {
     output: Vec<u8>,
     /// How much of `output` has left.
     written: usize,
+    /// The stream itself may hold bytes back until it is flushed: TLS does.
+    flushes: bool,
     pub(super) bytes_in: usize,
     pub(super) bytes_out: usize,
 }
@@ -80,7 +82,7 @@ pub(super) enum Moved {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
         let input = Input { bytes: vec![0; SMALL], start: 0, end: 0 };
-        Self { stream, input, output: Vec::new(), written: 0, bytes_in: 0, bytes_out: 0 }
+        Self { stream, input, output: Vec::new(), written: 0, flushes: false, bytes_in: 0, bytes_out: 0 }
     }
 
     /// What was received, on loan: packets borrow from it while the connection works.
@@ -124,6 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Poll::Ready(count) => {
                     self.written += count;
                     self.bytes_out += count;
+                    self.flushes = true;
                 }
                 Poll::Pending => return Ok(self.written > before),
             }
@@ -131,6 +134,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let sent = self.written > before;
         self.output.clear();
         self.written = 0;
+        if self.flushes && Pin::new(&mut self.stream).poll_flush(context)?.is_ready() {
+            self.flushes = false;
+        }
         Ok(sent)
     }
 
