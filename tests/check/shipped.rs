@@ -57,7 +57,12 @@ pub(crate) fn uncommented() -> String {
 fn everything() -> (String, TempDir) {
     let dir = tempfile::tempdir().expect("a place for scratch files");
     let certificate = "-----BEGIN CERTIFICATE-----\n";
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let hub = rcgen::CertificateParams::default().self_signed(&key).expect("a certificate").pem();
     for (name, text) in [
+        ("hub.crt", &*hub),
+        ("hub.key", &key.serialize_pem()),
+        ("clients.pem", &hub),
         ("cloud-password", "secret"),
         ("ca.pem", certificate),
         ("client.pem", certificate),

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -21,6 +21,8 @@ pub use tls::TlsError;
 
 /// How long to wait when the system has no more sockets.
 const BREATHER: Duration = Duration::from_millis(50);
+/// Connections that the kernel keeps until they are accepted; it may keep less (`net.core.somaxconn`).
+const BACKLOG: u32 = 1024;
 
 /// What is spoken at a door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +56,8 @@ impl Doors {
         let mut bound = Vec::new();
         for (manner, addresses) in [(Manner::Tcp, &settings.listen), (Manner::Tls, &settings.listen_tls)] {
             for address in addresses {
-                let listener = TcpListener::bind(address).await;
                 let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-                bound.push((listener.map_err(named)?, manner));
+                bound.push((listen(*address).map_err(named)?, manner));
             }
         }
         let hall = Arc::new(Hall { hub, certificates: Certificates::default() });
@@ -102,6 +103,18 @@ impl Hall {
         let loaded = tokio::task::spawn_blocking(move || hall.certificates.load(&tls)).await;
         Some(loaded.expect("reading certificates does not panic"))
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A port that was in use a moment ago.
+    socket.set_reuseaddr(true)?;
+    // All of IPv6 and nothing else: all of IPv4 may be listened on beside it, whatever the system's default is.
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Gives each connection its own task, until the hub stops.

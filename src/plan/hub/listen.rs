@@ -2,33 +2,64 @@
 
 use std::net::SocketAddr;
 
-use crate::config::Fields;
+use crate::config::{Fields, Place};
 
 /// Where the hub listens when nothing else is said.
 const LISTEN: &str = "127.0.0.1:1883";
 
-/// `listen`.
-pub(super) fn read(fields: &mut Fields<'_, '_>) -> Vec<SocketAddr> {
-    let default = || vec![LISTEN.parse().expect("a good address")];
-    let Some(value) = fields.value("listen") else { return default() };
+/// What is spoken where.
+pub(super) struct Listening {
+    pub(super) plain: Vec<SocketAddr>,
+    pub(super) tls: Vec<SocketAddr>,
+}
+
+/// `listen` and `listen_tls`.
+pub(super) fn read(fields: &mut Fields<'_, '_>) -> Listening {
+    let mut found = Vec::new();
+    let plain = addresses("listen", fields, &mut found);
+    let plain = plain.unwrap_or_else(|| vec![LISTEN.parse().expect("a good address")]);
+    let tls = addresses("listen_tls", fields, &mut found).unwrap_or_default();
+    Listening { plain, tls }
+}
+
+impl Listening {
+    /// Every address.
+    pub(super) fn all(&self) -> Vec<SocketAddr> {
+        [&self.plain[..], &self.tls].concat()
+    }
+
+    /// A key whose addresses need a certificate.
+    pub(super) fn encrypted(&self) -> Option<&'static str> {
+        (!self.tls.is_empty()).then_some("listen_tls")
+    }
+}
+
+/// The addresses in `key`; nothing when it is not there or no list. `found` holds those of other keys.
+fn addresses(
+    key: &'static str,
+    fields: &mut Fields<'_, '_>,
+    found: &mut Vec<(SocketAddr, Place)>,
+) -> Option<Vec<SocketAddr>> {
+    let value = fields.value(key)?;
     let Some(elements) = value.elements() else {
-        value.expected("listen", &format!("a list of addresses, as in [{LISTEN:?}]"), fields.problems);
-        return default();
+        value.expected(key, &format!("a list of addresses, as in [{LISTEN:?}]"), fields.problems);
+        return None;
     };
-    let mut found: Vec<SocketAddr> = Vec::new();
+    let mut addresses = Vec::new();
     for element in elements {
         let Some(address) = address(element.text()) else {
             let help = format!("write an IP address and a port, as in {LISTEN:?} or \"[::1]:1883\"");
             fields.problems.error(element.place(), "this is not an address to listen on", Some(help));
             continue;
         };
-        if let Some(other) = found.iter().find(|other| collide(**other, address)) {
+        if let Some((other, place)) = found.iter().find(|(other, _)| collide(*other, address)) {
             let message = format!("{address} is taken by {other}, which is listened on as well");
-            fields.problems.error(element.place(), message, None);
+            fields.problems.clash(element.place(), message, (place.clone(), "taken here"));
         }
-        found.push(address);
+        found.push((address, element.place()));
+        addresses.push(address);
     }
-    found
+    Some(addresses)
 }
 
 /// An address; `localhost` is the one name that means the same everywhere.

@@ -1,7 +1,6 @@
 //! Certificates and keys in PEM files (RFC 7468), and what may be wrong with them.
 
 use std::fmt;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -20,11 +19,13 @@ pub struct TlsError {
     pub key: &'static str,
     /// The file and what is wrong with it.
     pub why: String,
+    /// What would mend it.
+    pub help: Option<String>,
 }
 
 impl TlsError {
     pub(super) fn new(key: &'static str, why: impl fmt::Display) -> Self {
-        Self { key, why: why.to_string() }
+        Self { key, why: why.to_string(), help: None }
     }
 }
 
@@ -52,7 +53,9 @@ impl KeyPair {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 TlsError::new("key", format!("the key in {key} does not belong to the first certificate in {cert}"))
             }
-            rustls::Error::InvalidCertificate(error) => TlsError::new("cert", format!("{cert} cannot be used: {error}")),
+            rustls::Error::InvalidCertificate(error) => {
+                TlsError::new("cert", format!("{cert} cannot be used: {error}"))
+            }
             _ => TlsError::new("key", format!("{key} cannot be used: {error}")),
         }
     }
@@ -82,9 +85,10 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_file(file).map_err(|error| {
         let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
         match (&error, std::fs::read_to_string(file)) {
-            (pem::Error::NoItemsFound, Ok(text)) if text.contains(encrypted) => {
-                TlsError::new("key", format!("the key in {} is locked with a pass phrase, which nobody could type in", file.display()))
-            }
+            (pem::Error::NoItemsFound, Ok(text)) if text.contains(encrypted) => TlsError::new(
+                "key",
+                format!("the key in {} is locked with a pass phrase, which nobody could type in", file.display()),
+            ),
             _ => unusable("key", file, "PEM private key", &error),
         }
     })
@@ -116,7 +120,8 @@ fn out_of_date(certificate: &[u8], file: &Path, now: ASN1Time) -> Result<Option<
 }
 
 fn readable_by_others(file: &Path) -> Option<TlsError> {
-    let mode = |file: &Path| -> io::Result<u32> { Ok(std::fs::metadata(file)?.permissions().mode()) };
-    let open = mode(file).ok()? & 0o004 != 0;
-    open.then(|| TlsError::new("key", format!("everybody on this machine can read {}", file.display())))
+    let open = std::fs::metadata(file).ok()?.permissions().mode() & 0o004 != 0;
+    let file = file.display();
+    let why = format!("everybody on this machine can read {file}");
+    open.then(|| TlsError { help: Some(format!("chmod o= {file}")), ..TlsError::new("key", why) })
 }
