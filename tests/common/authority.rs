@@ -1,4 +1,5 @@
 //! A certificate authority for one test.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use std::path::{Path, PathBuf};
 
