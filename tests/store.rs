@@ -7,6 +7,8 @@ mod costs;
 mod failing;
 #[path = "store/handles.rs"]
 mod handles;
+#[path = "store/pinned.rs"]
+mod pinned;
 #[path = "store/real.rs"]
 mod real;
 #[path = "store/support.rs"]

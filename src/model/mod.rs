@@ -3,6 +3,7 @@
 //! Invariant: a value of these types is right by construction. A [`Topic`] can be published to,
 //! a [`Filter`] can be subscribed to, a [`Name`] is one safe topic level.
 
+pub(crate) mod bytes;
 mod fault;
 mod measure;
 mod message;

@@ -1,6 +1,7 @@
 //! The part of a chain that is in memory: what was offered and is neither on the disk nor delivered.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ struct Item {
 /// A chain in memory; the lock is held for moments only, never during I/O or callbacks.
 pub(crate) struct Cell {
     pub(crate) key: ChainKey,
+    /// See [`crate::store::Store::pinned`].
+    pinned: AtomicBool,
     state: Mutex<Pending>,
     /// Something new can be read.
     pub(crate) more: Notify,
@@ -97,7 +100,20 @@ impl Cell {
             refused: 0,
             elided: 0,
         };
-        Self { key, state: Mutex::new(state), more: Notify::new(), room: Notify::new() }
+        Self { key, pinned: AtomicBool::new(false), state: Mutex::new(state), more: Notify::new(), room: Notify::new() }
+    }
+
+    pub(crate) fn pin(&self) {
+        self.pinned.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned.load(Ordering::Acquire)
+    }
+
+    /// When a commit is due: a pinned chain's as soon as somebody waits, any other's as [`Pending::due`] says.
+    pub(crate) fn due(&self, max_loss: Duration) -> Option<Duration> {
+        self.with(|state| if self.is_pinned() && state.waiting > 0 { state.oldest() } else { state.due(max_loss) })
     }
 
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Pending) -> T) -> T {

@@ -110,9 +110,9 @@ impl Pump {
             return;
         }
         let max_loss = engine.settings().max_loss;
-        let due = |cell: &Cell| cell.with(|state| state.due(max_loss)).is_some_and(|at| at <= now);
+        let due = |cell: &Cell| cell.due(max_loss).is_some_and(|at| at <= now);
         let indexes = (0..cells.len()).filter(|&index| due(&cells[index]));
-        let Some(index) = indexes.min_by_key(|&index| cells[index].key.class) else { return };
+        let Some(index) = indexes.min_by_key(|&index| rank(&cells[index], max_loss, now)) else { return };
         self.next_commit = now + Duration::from_secs(1) / engine.settings().max_commits_per_s.max(1);
         match commit_one(engine, &cells[index], index) {
             Ok(()) => {}
@@ -126,7 +126,7 @@ impl Pump {
 
     fn next_turn(&self, engine: &Engine, cells: &[Arc<Cell>]) -> Option<Duration> {
         let max_loss = engine.settings().max_loss;
-        let commit = cells.iter().filter_map(|cell| cell.with(|state| state.due(max_loss))).min();
+        let commit = cells.iter().filter_map(|cell| cell.due(max_loss)).min();
         let commit = commit.map(|at| at.max(self.next_commit).max(self.next_try));
         let ack = engine.chains.iter().any(|chain| chain.owes_ack()).then(|| self.next_ack.max(self.next_try));
         let room = self.full_since.map(|since| since + RETRY);
@@ -134,9 +134,18 @@ impl Pump {
     }
 }
 
+/// What goes first, lowest: records that have waited for twice `max_loss`, the oldest first, so that a busy
+/// class cannot keep the others from the disk; then the most important class.
+fn rank(cell: &Cell, max_loss: Duration, now: Duration) -> (bool, Duration, u8) {
+    let oldest = cell.with(|state| state.oldest()).unwrap_or(now);
+    let fresh = now.saturating_sub(oldest) < 2 * max_loss;
+    (fresh, if fresh { Duration::ZERO } else { oldest }, cell.key.class)
+}
+
 fn take_acks(engine: &mut Engine, cells: &[Arc<Cell>]) {
     for (chain, cell) in engine.chains.iter_mut().zip(cells) {
         let (ack, handed) = cell.with(|state| (state.ack, state.handed));
+        chain.pinned = cell.is_pinned();
         chain.ack = chain.ack.max(ack);
         chain.handed = chain.handed.max(handed);
     }

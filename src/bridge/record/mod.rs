@@ -10,16 +10,11 @@
 //! Formatting, time correction and batching happen at send. Any byte string decodes to a record or an
 //! [`Error`], never to a panic.
 
-mod bytes;
-mod properties;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use bytes::{Reader, Writer};
-
 use crate::format::Format;
+use crate::model::bytes::{Damaged, Reader, Writer};
 use crate::model::{BootId, Measure, Name, Payload, Properties, Qos, Quality, Sample, Stamp, TimeQuality, Topic};
 
 const VERSION: u8 = 1;
@@ -73,6 +68,12 @@ pub enum Error {
     Damaged(&'static str),
 }
 
+impl From<Damaged> for Error {
+    fn from(Damaged(what): Damaged) -> Self {
+        Error::Damaged(what)
+    }
+}
+
 impl Record {
     /// The topic here.
     pub fn local_topic(&self) -> &str {
@@ -98,7 +99,7 @@ impl Record {
             Body::Sample(sample, format) => write_sample(&mut to, sample, *format),
             Body::Publish { payload, properties } => {
                 if let Some(properties) = properties {
-                    properties::write(&mut to, properties);
+                    to.properties(properties);
                 }
                 to.raw(payload);
             }
@@ -123,7 +124,7 @@ impl Record {
         let body = match kind {
             SAMPLE => read_sample(&mut from, stamp)?,
             PUBLISH => {
-                let properties = (flags & PROPERTIES != 0).then(|| properties::read(&mut from)).transpose()?;
+                let properties = (flags & PROPERTIES != 0).then(|| from.properties()).transpose()?;
                 Body::Publish { payload: from.rest().into(), properties: properties.map(Box::new) }
             }
             _ => return Err(Error::Damaged("kind")),
@@ -199,9 +200,4 @@ fn read_sample(from: &mut Reader<'_>, stamp: Stamp) -> Result<Body, Error> {
     let value = f64::from_le_bytes(from.array("value")?);
     let sequence = from.varint("sequence")?;
     Ok(Body::Sample(Sample { sensor, reading: measure.is(value), stamp, quality, sequence }, format))
-}
-
-/// Text that was read, shared.
-fn shared(text: &str) -> Arc<str> {
-    text.into()
 }

@@ -88,6 +88,8 @@ pub(crate) struct Chain {
     pub(crate) durable: u64,
     /// The last sequence that was read: what is read and not acknowledged is in flight.
     pub(crate) handed: u64,
+    /// Nothing of it is dropped at the quota.
+    pub(crate) pinned: bool,
     /// Gaps and what the ledger knows besides.
     pub(crate) entry: Entry,
     loaded: Option<Loaded>,
@@ -125,6 +127,7 @@ impl Chain {
             ack: 0,
             durable: 0,
             handed: 0,
+            pinned: false,
             loaded: None,
             checked: None,
         }

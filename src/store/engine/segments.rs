@@ -199,10 +199,12 @@ impl Engine {
     }
 
     /// The segment that goes first: of the highest class number not below `class`, sealed before
-    /// open, the oldest; never one of which something is in flight.
+    /// open, the oldest; never one of a pinned chain, or of which something is in flight.
     fn victim(&self, class: u8) -> Option<(usize, usize)> {
         let mut best = None;
-        for (index, chain) in self.chains.iter().enumerate().filter(|(_, chain)| chain.key.class >= class) {
+        for (index, chain) in
+            self.chains.iter().enumerate().filter(|(_, chain)| chain.key.class >= class && !chain.pinned)
+        {
             for (position, segment) in chain.segments.iter().enumerate() {
                 let in_flight = segment.name.first <= chain.handed && segment.last > chain.ack;
                 if in_flight {

@@ -132,6 +132,16 @@ impl Store {
         Chain::new(cell, Arc::clone(&self.shared), self.requests.clone())
     }
 
+    /// As [`Store::chain`], for state that its owner keeps whole by itself: nothing of it is ever dropped at
+    /// the quota, and a record that somebody waits for is committed as soon as the limit of commits allows.
+    ///
+    /// It has to be asked for in every run before other chains offer records.
+    pub fn pinned(&self, key: ChainKey) -> Chain {
+        let cell = self.cell(key);
+        cell.pin();
+        Chain::new(cell, Arc::clone(&self.shared), self.requests.clone())
+    }
+
     fn cell(&self, key: ChainKey) -> Arc<Cell> {
         let mut cells = locked(&self.shared.cells);
         if let Some(cell) = cells.iter().find(|cell| cell.key == key) {
