@@ -11,10 +11,14 @@ mod bytes;
 mod client;
 #[path = "mqtt/connect.rs"]
 mod connect;
+#[path = "mqtt/coverage.rs"]
+mod coverage;
 #[path = "mqtt/packet.rs"]
 mod packet;
 #[path = "mqtt/properties.rs"]
 mod properties;
+#[path = "mqtt/statements.rs"]
+mod statements;
 #[path = "mqtt/v3/mod.rs"]
 mod v3;
 #[path = "mqtt/v5/mod.rs"]

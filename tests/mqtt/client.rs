@@ -1,5 +1,6 @@
 //! A client that sends bytes and looks at what comes back, packet by packet.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +14,8 @@ use crate::properties::{Properties, Reader};
 pub(crate) struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Packets that came between those that `receive` waited for.
+    between: VecDeque<Packet>,
     pub(crate) version: Version,
 }
 
@@ -20,7 +23,7 @@ impl Client {
     pub(crate) async fn open(address: SocketAddr, version: Version) -> Self {
         let stream = soon(TcpStream::connect(address)).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new(), version }
+        Self { stream, buffer: Vec::new(), between: VecDeque::new(), version }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
@@ -38,6 +41,9 @@ impl Client {
 
     /// The next packet; nothing when the hub has closed the connection.
     pub(crate) async fn try_next(&mut self) -> Option<Packet> {
+        if let Some(packet) = self.between.pop_front() {
+            return Some(packet);
+        }
         loop {
             if let Some(packet) = self.take() {
                 return Some(packet);
@@ -119,11 +125,25 @@ impl Client {
             1 => self.send(&ack(PUBACK, publish.id)).await,
             _ => {
                 self.send(&ack(PUBREC, publish.id)).await;
-                assert_eq!(self.acked(PUBREL).await, publish.id);
+                self.wait_for(&ack(PUBREL, publish.id)).await;
                 self.send(&ack(PUBCOMP, publish.id)).await;
             }
         }
         publish
+    }
+
+    /// Takes the first packet that has these bytes; those before it are left for later.
+    async fn wait_for(&mut self, bytes: &[u8]) {
+        let mut before = VecDeque::new();
+        loop {
+            let packet = self.next().await;
+            if crate::bytes::packet(packet.first, &packet.body) == bytes {
+                break;
+            }
+            before.push_back(packet);
+        }
+        before.append(&mut self.between);
+        self.between = before;
     }
 
     /// Subscribes and returns the SUBACK's codes.

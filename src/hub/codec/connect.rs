@@ -96,8 +96,10 @@ pub(super) fn decode<'a>(reader: &mut Reader<'a>) -> Result<Connect<'a>, CodecEr
     }
     let client_id = reader.text()?;
     let will = if flags & WILL == 0 { None } else { Some(will(reader, flags, v5)?) };
-    let user = if flags & USER == 0 { None } else { Some(reader.text()?) };
-    let password = if flags & PASSWORD == 0 { None } else { Some(reader.binary()?) };
+    // In 3.1 a login may be announced and missing (3.1, section 3.1, user name and password flags).
+    let has = |flag: u8, reader: &Reader<'_>| flags & flag != 0 && !(version == Version::V3 && reader.is_empty());
+    let user = if has(USER, reader) { Some(reader.text()?) } else { None };
+    let password = if has(PASSWORD, reader) { Some(reader.binary()?) } else { None };
     let clean_start = flags & CLEAN != 0;
     Ok(Connect { version, clean_start, keep_alive_s, client_id, will, user, password, properties })
 }
@@ -171,6 +173,6 @@ pub(super) fn encode_connack(connack: &Connack<'_>, version: Version, out: &mut 
         properties::encode(out, connack.properties.as_deref());
     } else {
         let present = connack.session_present && version == Version::V4;
-        out.extend_from_slice(&[present.into(), connack.reason.connack_v3()]);
+        out.extend_from_slice(&[present.into(), connack.reason.connack_v3().unwrap_or(3)]);
     }
 }

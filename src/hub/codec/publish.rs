@@ -45,7 +45,7 @@ impl Ack<'_> {
 pub(super) fn decode<'a>(flags: u8, reader: &mut Reader<'a>, version: Version) -> Result<Publish<'a>, CodecError> {
     let qos = Qos::from_level(flags >> 1 & 3).ok_or(malformed("a PUBLISH has QoS 3"))?;
     let dup = flags & 8 != 0;
-    if dup && qos == Qos::AtMostOnce {
+    if dup && qos == Qos::AtMostOnce && version != Version::V3 {
         return Err(malformed("a PUBLISH with QoS 0 has the DUP flag"));
     }
     let topic = reader.text()?;

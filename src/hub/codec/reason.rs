@@ -118,15 +118,21 @@ impl Reason {
         self.0 >= 0x80
     }
 
-    /// The CONNACK return code of MQTT 3.1 and 3.1.1 (3.1.1 section 3.2.2.3) nearest to this reason.
-    pub fn connack_v3(self) -> u8 {
+    /// The CONNACK return code of MQTT 3.1 and 3.1.1 (3.1.1 section 3.2.2.3) that says this; nothing when
+    /// none does: then no CONNACK is sent (MQTT-3.2.2-6 of 3.1.1).
+    pub fn connack_v3(self) -> Option<u8> {
         match self {
-            Reason::SUCCESS => 0,
-            Reason::UNSUPPORTED_VERSION => 1,
-            Reason::CLIENT_ID_INVALID => 2,
-            Reason::BAD_CREDENTIALS => 4,
-            Reason::NOT_AUTHORIZED | Reason::BANNED => 5,
-            _ => 3,
+            Reason::SUCCESS => Some(0),
+            Reason::UNSUPPORTED_VERSION => Some(1),
+            Reason::CLIENT_ID_INVALID => Some(2),
+            Reason::SERVER_UNAVAILABLE
+            | Reason::SERVER_BUSY
+            | Reason::SERVER_SHUTTING_DOWN
+            | Reason::QUOTA_EXCEEDED
+            | Reason::CONNECTION_RATE_EXCEEDED => Some(3),
+            Reason::BAD_CREDENTIALS => Some(4),
+            Reason::NOT_AUTHORIZED | Reason::BANNED => Some(5),
+            _ => None,
         }
     }
 }

@@ -115,10 +115,14 @@ fn version_of(bytes: &[u8]) -> Option<Version> {
     let (first, rest) = bytes.split_first()?;
     let length = rest.iter().take(4).position(|byte| byte & 0x80 == 0)?;
     let body = rest.get(length + 1..)?;
-    let name = ["MQTT", "MQIsdp"]
-        .into_iter()
-        .find_map(|name| body.strip_prefix(&[0, name.len() as u8])?.strip_prefix(name.as_bytes()));
-    match (first >> 4 == 1).then_some(name?)?.first()? {
+    if first >> 4 != 1 {
+        return None;
+    }
+    // That name was never used with another level than 3, so whoever sends it knows return codes only.
+    if body.starts_with(b"\0\x06MQIsdp") {
+        return Some(Version::V3);
+    }
+    match body.strip_prefix(b"\0\x04MQTT")?.first()? {
         // With the highest bit a bridge introduces itself; it tries again without when it hears of a wrong version.
         0..=4 | 0x83 | 0x84 => Some(Version::V4),
         _ => Some(Version::V5),
@@ -134,12 +138,9 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     hub.router.tally.closed(refused.reason.word());
     tracing::debug!(peer = %visitor.peer, reason = %refused.reason, "connection refused: {}", refused.why);
-    // A 3.x client whose CONNECT makes no sense gets no answer (3.1.1 section 4.8).
-    let speaks_v5 = version == Some(Version::V5);
-    let Some(version) = version.filter(|_| speaks_v5 || refused.reason.connack_v3() != 3 || refused.reason.0 > 0x82)
-    else {
-        return;
-    };
+    // A 3.x client gets no answer to a CONNECT that makes no sense (3.1.1 section 4.8).
+    let can_say = |version: &Version| *version == Version::V5 || refused.reason.connack_v3().is_some();
+    let Some(version) = version.filter(can_say) else { return };
     let properties = Properties { reason_string: Some(refused.why), ..Properties::default() };
     let connack = Connack { session_present: false, reason: refused.reason, properties: Some(Box::new(properties)) };
     Packet::Connack(connack).encode(version, wire.output());
