@@ -1,7 +1,12 @@
 //! Who comes in, and what they may do.
 
+mod acl;
+mod cover;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+pub(crate) use acl::{Access, Subject};
 
 /// What is known of a peer before its CONNECT.
 #[derive(Debug, Clone)]
