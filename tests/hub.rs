@@ -1,6 +1,8 @@
 //! The hub over real sockets: independent clients, raw bytes, hostile clients.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+#[path = "hub/acl.rs"]
+mod acl;
 #[path = "hub/bench.rs"]
 mod bench;
 #[path = "hub/durable.rs"]

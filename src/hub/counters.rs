@@ -47,6 +47,8 @@ pub struct Counters {
     pub dropped: u64,
     /// Messages that expired while they waited.
     pub expired: u64,
+    /// Queued messages that new rules took from their receivers.
+    pub withheld: u64,
     /// Retained messages.
     pub retained: u64,
     /// Topic, payload and property bytes of the retained messages.
@@ -79,6 +81,7 @@ pub(crate) struct Tally {
     pub(crate) bytes_out: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) expired: AtomicU64,
+    pub(crate) withheld: AtomicU64,
     subscriptions: AtomicU64,
     shared_subscriptions: AtomicU64,
     refused: Mutex<BTreeMap<&'static str, u64>>,
@@ -151,6 +154,7 @@ impl Tally {
             bytes_out: self.bytes_out.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
             expired: self.expired.load(Relaxed),
+            withheld: self.withheld.load(Relaxed),
             subscriptions: self.subscriptions.load(Relaxed),
             shared_subscriptions: self.shared_subscriptions.load(Relaxed),
             refused: copy(&self.refused),

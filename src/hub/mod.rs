@@ -103,7 +103,7 @@ impl Shared {
     /// may still have to find room.
     fn route(&self, message: Message) -> Offered {
         let message = Arc::new(message);
-        let routes = self.router.routes(message.topic.as_str());
+        let routes = self.router.routes(&message.topic);
         let mut wakes = Wakes::default();
         let offered = self.router.route(&message, &routes, &mut wakes);
         wakes.ring();
@@ -157,11 +157,10 @@ impl Hub {
     /// Puts new settings in force. Clients keep their connections and what their CONNACK promised them;
     /// the rest holds from now on. Where the hub listens changes only with a new start, which a warning says.
     pub fn reload(&self, settings: Settings) {
-        let limits = settings.limits.clone();
         if self.shared.live.replace(settings) {
             tracing::warn!("the hub listens where it did: other addresses need a restart");
         }
-        self.shared.sessions.reload(&limits);
+        self.shared.sessions.reload(&self.shared.router, &self.shared.settings());
     }
 
     /// Reads the files named in `tls` again and uses them for new connections; those that are there stay.

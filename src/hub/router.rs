@@ -17,7 +17,7 @@ use super::queue::Parcel;
 use super::retained::Retained;
 use super::routes::{Group, Member, Route, Routes, Subscriber, Subscription};
 use super::tree::{Tree, is_shallow};
-use crate::model::{Filter, Message};
+use crate::model::{Filter, Message, Topic};
 
 #[derive(Debug, Default)]
 pub(crate) struct Router {
@@ -80,6 +80,11 @@ impl Router {
 
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// Somebody may do something else than before: everybody looks their topics up again.
+    pub(crate) fn forget_lookups(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     pub(crate) fn retained(&self) -> RwLockReadGuard<'_, Retained> {
@@ -158,11 +163,11 @@ impl Router {
     }
 
     /// Looks up who gets the messages of `topic`.
-    pub(crate) fn routes(&self, topic: &str) -> Routes {
+    pub(crate) fn routes(&self, topic: &Topic) -> Routes {
         let tree = self.tree();
         let mut found = Vec::new();
-        tree.matching(topic, |subscriber| found.push(subscriber));
-        Routes::gather(found.into_iter())
+        tree.matching(topic.as_str(), |subscriber| found.push(subscriber));
+        Routes::gather(topic, found.into_iter())
     }
 
     /// Hands `message` to everybody in `routes`: retained store, sessions and inboxes at once, then durable

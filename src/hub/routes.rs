@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use super::access::Access;
 use super::codec::Options;
 use super::durable::Consumer;
 use super::inbox::Inbox;
 use super::session::Session;
-use crate::model::{Message, Origin, Qos};
+use crate::model::{Message, Origin, Qos, Topic};
 
 /// A session with its name. The lock is held for moments only, never across a wait or another session's lock.
 #[derive(Debug)]
@@ -18,12 +19,26 @@ pub(crate) struct Member {
     /// Whose it is: the name that was verified, nothing for anonymous clients. The same client id under another
     /// user is another's.
     pub(crate) user: Option<Arc<str>>,
+    /// What it may do, by the rules of now.
+    access: RwLock<Arc<Access>>,
     session: Mutex<Session>,
 }
 
 impl Member {
-    pub(crate) fn new(client_id: Arc<str>, user: Option<Arc<str>>, session: Session) -> Self {
-        Self { client_id, user, session: Mutex::new(session) }
+    pub(crate) fn new(client_id: Arc<str>, user: Option<Arc<str>>, access: Arc<Access>, session: Session) -> Self {
+        Self { client_id, user, access: RwLock::new(access), session: Mutex::new(session) }
+    }
+
+    pub(crate) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// New rules: what waits in `session`, which is this member's, is judged again. True when they say something
+    /// else than the old ones; then every topic has to be looked up again.
+    pub(crate) fn judge_by(&self, access: &Arc<Access>, session: &mut Session) -> bool {
+        session.judge_by(access);
+        let mut old = self.access.write().unwrap_or_else(PoisonError::into_inner);
+        *access != std::mem::replace(&mut *old, Arc::clone(access))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Session> {
@@ -52,9 +67,10 @@ impl Group {
         Self { name: name.into(), members: Vec::new(), next: Arc::default() }
     }
 
-    /// The same turn, for a snapshot of the members.
-    fn share(&self) -> Self {
-        Self { name: self.name.clone(), members: self.members.clone(), next: Arc::clone(&self.next) }
+    /// The same turn, for a snapshot of the members that `may` take part.
+    fn share(&self, may: impl Fn(&Subscription) -> bool) -> Self {
+        let members = self.members.iter().filter(|member| may(member)).cloned().collect();
+        Self { name: self.name.clone(), members, next: Arc::clone(&self.next) }
     }
 
     /// All members, each message starting with another one.
@@ -126,12 +142,14 @@ impl Route {
 }
 
 impl Routes {
-    /// Gathers what the tree found for one topic.
-    pub(crate) fn gather<'a>(found: impl Iterator<Item = &'a Subscriber>) -> Self {
+    /// Gathers what the tree found for `topic`, without those that may not have its messages.
+    pub(crate) fn gather<'a>(topic: &Topic, found: impl Iterator<Item = &'a Subscriber>) -> Self {
+        let may = |subscription: &Subscription| subscription.member.access().may_receive(topic);
         let mut routes = Routes::default();
         let mut places: HashMap<(*const Member, bool), usize> = HashMap::new();
         for subscriber in found {
             match subscriber {
+                Subscriber::Session(subscription) if !may(subscription) => {}
                 Subscriber::Session(subscription) => {
                     let route = Route::new(subscription);
                     // Those that differ in no-local stay apart: they differ in what they get.
@@ -144,7 +162,7 @@ impl Routes {
                         }
                     }
                 }
-                Subscriber::Group(group) => routes.groups.push(group.share()),
+                Subscriber::Group(group) => routes.groups.push(group.share(may)),
                 Subscriber::Inbox(inbox) => push_once(&mut routes.inboxes, inbox),
                 Subscriber::Durable(consumer) => push_once(&mut routes.durables, consumer),
             }

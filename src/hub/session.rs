@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::access::Access;
 use super::bell::Bell;
 use super::queue::{Parcel, Queue};
 use super::settings::Limits;
@@ -77,6 +78,13 @@ pub(crate) struct Session {
     /// By the whole filter text, `$share/...` included.
     pub(crate) subscriptions: HashSet<Box<str>>,
     queue: Queue,
+    /// How many in front of the queue came in before `access` was in force.
+    unjudged: usize,
+    access: Option<Arc<Access>>,
+    /// The owner is on this machine, or was.
+    pub(crate) local: bool,
+    /// Messages that the rules took from the queue, until the owner counts them.
+    pub(crate) withheld: usize,
     in_flight: VecDeque<InFlight>,
     sent: usize,
     window: usize,
@@ -104,6 +112,10 @@ impl Session {
         Self {
             subscriptions: HashSet::new(),
             queue: Queue::new(limits.queued_messages, limits.queued_bytes),
+            unjudged: 0,
+            access: None,
+            local: false,
+            withheld: 0,
             in_flight: VecDeque::new(),
             sent: 0,
             window: limits.in_flight.into(),
@@ -132,6 +144,21 @@ impl Session {
         self.expires = None;
         self.will = None;
         self.epoch
+    }
+
+    /// New rules: what waits is judged by them before it leaves.
+    pub(crate) fn judge_by(&mut self, access: &Arc<Access>) {
+        self.access = Some(Arc::clone(access));
+        self.unjudged = self.queue.len();
+    }
+
+    /// Whether the rules forbid a message that has just left the queue.
+    fn is_withheld(&mut self, parcel: &Parcel) -> bool {
+        // Some may have left from the middle: then one too many is judged, to the same end.
+        let old = self.unjudged > 0;
+        self.unjudged = self.unjudged.saturating_sub(1);
+        let forbidden = |access: &Arc<Access>| !access.may_receive(&parcel.message.topic);
+        old && self.access.as_ref().is_some_and(forbidden)
     }
 
     /// Bounds the queue anew. Returns whom to tell.
@@ -228,6 +255,10 @@ impl Session {
     /// Sends the front of the queue, unless it has expired; returns 1 then.
     fn fresh(&mut self, now: Instant, out: &mut Vec<Outgoing>) -> usize {
         let Some(parcel) = self.queue.pop() else { return 0 };
+        if self.is_withheld(&parcel) {
+            self.withheld += 1;
+            return 0;
+        }
         if parcel.expires.is_some_and(|expires| expires <= now) {
             return 1;
         }

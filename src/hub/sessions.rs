@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::access::{Access, Subject};
 use super::bell::Bell;
 use super::codec::Reason;
 use super::counters::add;
 use super::router::{Router, Target};
 use super::routes::Member;
 use super::session::{DueWill, Session};
-use super::settings::Limits;
+use super::settings::{Limits, Settings};
 use crate::model::Message;
 
 #[derive(Debug, Default)]
@@ -25,6 +26,9 @@ pub(crate) struct Wish {
     pub(crate) client_id: Arc<str>,
     /// The name that was verified.
     pub(crate) user: Option<Arc<str>>,
+    /// It comes from this machine.
+    pub(crate) local: bool,
+    pub(crate) access: Arc<Access>,
     pub(crate) clean_start: bool,
     pub(crate) bell: Arc<Bell>,
     /// Messages in flight to the client at once.
@@ -80,15 +84,21 @@ impl Sessions {
         }
         let kept = old.as_ref().filter(|member| !wish.clean_start && member.lock().is_kept(Instant::now()));
         if let Some(member) = kept {
-            let epoch = member.lock().resume(wish.bell, wish.window, wish.expiry);
+            let mut session = member.lock();
+            let epoch = session.resume(wish.bell, wish.window, wish.expiry);
+            session.local = wish.local;
+            if member.judge_by(&wish.access, &mut session) {
+                router.forget_lookups();
+            }
             return Ok(Attached { member: Arc::clone(member), epoch, present: true, will: None });
         }
         if old.is_none() && members.len() >= limits.sessions {
             return Err(Reason::QUOTA_EXCEEDED);
         }
         let mut session = Session::new(limits);
+        session.local = wish.local;
         let epoch = session.resume(wish.bell, wish.window, wish.expiry);
-        let member = Arc::new(Member::new(Arc::clone(&wish.client_id), wish.user, session));
+        let member = Arc::new(Member::new(Arc::clone(&wish.client_id), wish.user, wish.access, session));
         members.insert(wish.client_id, Arc::clone(&member));
         drop(members);
         let will = old.and_then(|old| discard(router, &old));
@@ -109,7 +119,9 @@ impl Sessions {
         if session.epoch != epoch {
             // Another connection goes on with the session, or has ended it: only a delayed will is taken back.
             let ended = session.bell.is_none() && session.expires.is_none();
-            return will.filter(|(_, delay)| ended || delay.is_zero()).map(|(message, _)| message);
+            drop(session);
+            let due = will.filter(|(_, delay)| ended || delay.is_zero()).map(|(message, _)| message);
+            return allowed(router, member, due);
         }
         let expiry = session.expiry;
         let (due, later) = match will {
@@ -123,7 +135,7 @@ impl Sessions {
         if expiry.is_zero() {
             self.remove(router, member);
         }
-        due
+        allowed(router, member, due)
     }
 
     /// Ends a session, unless a connection has it again.
@@ -138,13 +150,18 @@ impl Sessions {
         discard(router, member)
     }
 
-    /// New limits hold for the queues of all sessions; their connections look at what else has changed.
-    pub(crate) fn reload(&self, limits: &Limits) {
+    /// New rules and limits hold for all sessions; their connections look at what else has changed.
+    pub(crate) fn reload(&self, router: &Router, settings: &Settings) {
         let members: Vec<_> = self.lock().values().cloned().collect();
         for member in members {
-            let bell = member.lock().reload(limits);
+            let mut session = member.lock();
+            let subject = Subject { user: member.user.as_deref(), client_id: &member.client_id, local: session.local };
+            member.judge_by(&Access::shared(&settings.acl, subject), &mut session);
+            let bell = session.reload(&settings.limits);
+            drop(session);
             bell.inspect(|bell| bell.ring());
         }
+        router.forget_lookups();
     }
 
     /// Ends the sessions whose time is over and returns the wills that are due.
@@ -154,9 +171,9 @@ impl Sessions {
         for member in members {
             let mut session = member.lock();
             let due = session.will.take_if(|will| will.at <= now);
-            wills.extend(due.map(|will| will.message));
             let over = session.expires.is_some_and(|expires| expires <= now);
             drop(session);
+            wills.extend(allowed(router, &member, due.map(|will| will.message)));
             if over {
                 add(&router.tally.sessions_expired, 1);
                 wills.extend(self.remove(router, &member));
@@ -164,6 +181,15 @@ impl Sessions {
         }
         wills
     }
+}
+
+/// A will that is to be sent now, if the rules of now allow it; one that they do not is counted.
+fn allowed(router: &Router, member: &Member, will: Option<Message>) -> Option<Message> {
+    let may = will.as_ref().is_none_or(|will| member.access().may_publish(&will.topic));
+    if !may {
+        router.tally.refused(Reason::NOT_AUTHORIZED.word());
+    }
+    will.filter(|_| may)
 }
 
 /// Cuts a session off from the tree and from its connection; returns a will that was still waiting.
@@ -179,5 +205,5 @@ fn discard(router: &Router, member: &Arc<Member>) -> Option<Message> {
     let targets: Vec<Target> = subscriptions.filter_map(|text| Target::parse(&text)).collect();
     drop(session);
     router.unsubscribe(&targets, member);
-    will.map(|will| will.message)
+    allowed(router, member, will.map(|will| will.message))
 }

@@ -1,5 +1,7 @@
 //! Which topics a client may use: the rules of the configuration, made ready for one user and client id. Pure.
 
+use std::sync::{Arc, LazyLock};
+
 use super::cover::cover;
 use crate::hub::settings::Rule;
 use crate::hub::tree::is_shallow;
@@ -34,6 +36,17 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Access {
+    /// As [`new`](Self::new); without rules nearly everybody shares one.
+    pub(crate) fn shared(rules: &[Rule], subject: Subject<'_>) -> Arc<Self> {
+        static LOCAL: LazyLock<Arc<Access>> = LazyLock::new(|| open(true));
+        static FAR: LazyLock<Arc<Access>> = LazyLock::new(|| open(false));
+        match (rules.is_empty(), subject.local) {
+            (true, true) => Arc::clone(&LOCAL),
+            (true, false) => Arc::clone(&FAR),
+            (false, _) => Arc::new(Self::new(rules, subject)),
+        }
+    }
+
     pub(crate) fn new(rules: &[Rule], subject: Subject<'_>) -> Self {
         let mine = || rules.iter().filter(|rule| speaks_of(rule, subject));
         let ready = |texts: Vec<&String>| texts.into_iter().filter_map(|text| fill_in(text, subject)).collect();
@@ -72,6 +85,11 @@ impl Topics {
         let is_in = |set: &[Filter]| set.iter().any(|filter| filter.matches(topic));
         self.allowed.as_ref().is_none_or(|allowed| is_in(allowed)) && !is_in(&self.denied)
     }
+}
+
+/// What everybody may do where there are no rules.
+fn open(local: bool) -> Arc<Access> {
+    Arc::new(Access::new(&[], Subject { user: None, client_id: "", local }))
 }
 
 /// Whether `rule` is about this client. No user is called `anonymous` or `*`, whatever a certificate says.

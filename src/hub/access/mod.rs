@@ -2,11 +2,13 @@
 
 mod acl;
 mod cover;
+mod identity;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub(crate) use acl::{Access, Subject};
+pub(crate) use identity::{Identity, Refused, identify};
 
 /// What is known of a peer before its CONNECT.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::super::access::Access;
 use super::super::router::Router;
 use super::super::routes::Routes;
 use super::super::settings::Settings;
@@ -17,7 +18,7 @@ const MOST: usize = 64;
 pub(super) struct Looked {
     pub(super) topic: Topic,
     pub(super) routes: Arc<Routes>,
-    /// Clients may publish to it.
+    /// This client may publish to it.
     pub(super) open: bool,
 }
 
@@ -34,7 +35,13 @@ impl Cache {
     }
 
     /// Who gets the messages of `name`; nothing when it is not a topic name.
-    pub(super) fn look_up(&mut self, name: &str, router: &Router, settings: &Settings) -> Option<Looked> {
+    pub(super) fn look_up(
+        &mut self,
+        name: &str,
+        router: &Router,
+        settings: &Settings,
+        access: &Access,
+    ) -> Option<Looked> {
         // Read before the tree: what is found may be newer than this number, never older.
         let generation = router.generation();
         if generation != self.generation {
@@ -45,8 +52,9 @@ impl Cache {
             return Some(looked.clone());
         }
         let topic = Topic::new(name).ok().filter(|_| super::super::tree::is_shallow(name))?;
-        let routes = Arc::new(router.routes(name));
-        let looked = Looked { topic: topic.clone(), routes, open: is_open(name, settings) };
+        let routes = Arc::new(router.routes(&topic));
+        let open = is_open(name, settings) && access.may_publish(&topic);
+        let looked = Looked { topic: topic.clone(), routes, open };
         if self.topics.len() == MOST {
             self.topics.clear();
         }

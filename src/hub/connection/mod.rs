@@ -29,7 +29,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::Shared;
-use super::access::Visitor;
+use super::access::{Access, Identity, Visitor};
 use super::bell::Bell;
 use super::codec::{CodecError, Packet, Reason};
 use super::counters::add;
@@ -112,6 +112,8 @@ struct Connection<S> {
     /// Those of now, and their generation: who may do what.
     rules: Arc<Settings>,
     generation: u64,
+    identity: Identity,
+    access: Arc<Access>,
     wire: Wire<S>,
     profile: Profile,
     member: Arc<Member>,
@@ -156,7 +158,7 @@ enum Woken {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn new(hub: Arc<Shared>, wire: Wire<S>, welcomed: Welcomed) -> Self {
-        let Welcomed { settings, generation, mut profile, attached, bell } = welcomed;
+        let Welcomed { settings, generation, mut profile, identity, access, attached, bell } = welcomed;
         let will = profile.will.take();
         let origin = Origin::Client(Arc::clone(&profile.client_id));
         let now = Instant::now();
@@ -165,6 +167,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             rules: Arc::clone(&settings),
             settings,
             generation,
+            identity,
+            access,
             wire,
             profile,
             member: attached.member,
@@ -237,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Does everything that needs no waiting.
     fn work(&mut self) -> Result<(), End> {
-        self.notice_reload();
+        self.notice_reload()?;
         self.release_held();
         let result = self.handle_received();
         self.wakes.ring();
@@ -251,13 +255,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    fn notice_reload(&mut self) {
+    /// Goes by new rules when there are some.
+    fn notice_reload(&mut self) -> Result<(), End> {
         let generation = self.hub.live.generation();
-        if generation != self.generation {
-            self.generation = generation;
-            self.rules = self.hub.settings();
-            self.cache.clear();
+        if generation == self.generation {
+            return Ok(());
         }
+        self.generation = generation;
+        self.rules = self.hub.settings();
+        self.cache.clear();
+        self.access = self.identity.access(&self.rules.acl, &self.profile.client_id);
+        // The session may be younger than the reload that went through all of them.
+        let changed = self.member.judge_by(&self.access, &mut *self.session()?);
+        if changed {
+            self.hub.router.forget_lookups();
+        }
+        Ok(())
     }
 
     /// Whether some receiver should be waited for before the next packet.

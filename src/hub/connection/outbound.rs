@@ -22,9 +22,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let mut outgoing = std::mem::take(&mut self.outgoing);
             let mut session = self.session()?;
             let expired = session.take(TAKE, now, &mut outgoing);
-            let queued = session.queued();
+            let (queued, withheld) = (session.queued(), std::mem::take(&mut session.withheld));
             drop(session);
             add(&self.hub.router.tally.expired, expired);
+            add(&self.hub.router.tally.withheld, withheld);
             let took = outgoing.len();
             for item in outgoing.drain(..) {
                 self.deliver(&item, now)?;

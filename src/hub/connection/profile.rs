@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::access::Refused;
 use super::super::codec::{CodecError, Connack, Connect, Properties, Reason, Version, Will};
-use super::super::settings::{Anonymous, Limits, Settings};
+use super::super::settings::{Limits, Settings};
 use super::message::{self, is_open};
 use crate::model::{Message, Origin, Qos, Topic};
 
@@ -13,8 +14,6 @@ use crate::model::{Message, Origin, Qos, Topic};
 pub(super) struct Profile {
     pub(super) version: Version,
     pub(super) client_id: Arc<str>,
-    /// The name that was verified.
-    pub(super) user: Option<Arc<str>>,
     /// The server chose the client id.
     assigned: bool,
     pub(super) clean_start: bool,
@@ -35,32 +34,17 @@ pub(super) struct Profile {
     pub(super) will: Option<(Message, Duration)>,
 }
 
-/// Why a connection is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub(super) reason: Reason,
-    pub(super) why: &'static str,
-}
-
 fn refuse<T>(reason: Reason, why: &'static str) -> Result<T, Refused> {
     Err(Refused { reason, why })
 }
 
-/// Judges a CONNECT that came from this machine (`local`) or not.
-pub(super) fn judge(connect: &Connect<'_>, local: bool, settings: &Settings) -> Result<Profile, Refused> {
+/// Judges a CONNECT, whoever sent it.
+pub(super) fn judge(connect: &Connect<'_>, settings: &Settings) -> Result<Profile, Refused> {
     let limits = &settings.limits;
     let empty = Properties::default();
     let asked = connect.properties.as_deref().unwrap_or(&empty);
     if asked.authentication_method.is_some() {
         return refuse(Reason::BAD_AUTHENTICATION_METHOD, "enhanced authentication is not offered");
-    }
-    let welcome = match settings.allow_anonymous {
-        Anonymous::Everywhere => true,
-        Anonymous::Loopback => local,
-        Anonymous::Never => false,
-    };
-    if !welcome {
-        return refuse(Reason::NOT_AUTHORIZED, "anonymous clients are not welcome from there");
     }
     let (client_id, assigned) = client_id(connect)?;
     let (keep_alive, keep_alive_changed) = keep_alive(connect, limits);
@@ -69,7 +53,6 @@ pub(super) fn judge(connect: &Connect<'_>, local: bool, settings: &Settings) -> 
     Ok(Profile {
         version: connect.version,
         client_id,
-        user: None,
         assigned,
         clean_start: connect.clean_start,
         keep_alive,

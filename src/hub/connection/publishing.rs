@@ -79,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             _ => None,
         };
         let name = known.as_ref().map_or(publish.topic, Topic::as_str);
-        let looked = self.cache.look_up(name, &self.hub.router, &self.rules);
+        let looked = self.cache.look_up(name, &self.hub.router, &self.rules, &self.access);
         let looked = looked.ok_or(End::Closed(Reason::TOPIC_NAME_INVALID, "not a topic name"))?;
         if let (Some(alias), false) = (alias, publish.topic.is_empty()) {
             self.aliases_in.insert(alias, looked.topic.clone());
@@ -161,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let Some(held) = self.held.pop_front() else { return };
             self.held_bytes -= held.weight();
             let name = held.message.topic.as_str();
-            if let Some(looked) = self.cache.look_up(name, &self.hub.router, &self.rules) {
+            if let Some(looked) = self.cache.look_up(name, &self.hub.router, &self.rules, &self.access) {
                 self.route(&held.message, held.id, &looked);
             }
         }

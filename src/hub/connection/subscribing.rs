@@ -44,6 +44,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if target.group.is_some() && options.no_local {
             return Err(End::Closed(Reason::PROTOCOL_ERROR, "no-local on a shared subscription"));
         }
+        if !self.access.may_subscribe(&target.filter) {
+            return Ok(Reason::NOT_AUTHORIZED);
+        }
         options.qos = Profile::grant(options.qos, &self.settings.limits);
         let mut session = self.session()?;
         let known = session.subscriptions.contains(text);
@@ -111,6 +114,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let qos = kept.message.qos.min(replay.options.qos);
             replay.after = Some(kept.message.topic.clone());
             moved = true;
+            if !self.access.may_receive(&kept.message.topic) {
+                continue;
+            }
             if replay.options.no_local && kept.message.origin == self.origin {
                 continue;
             }

@@ -8,15 +8,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::super::Shared;
-use super::super::access::Visitor;
+use super::super::access::{self, Access, Identity, Refused, Visitor};
 use super::super::bell::Bell;
-use super::super::codec::{self, Connack, Packet, Properties, Reason, Version};
+use super::super::codec::{self, CodecError, Connack, Packet, Properties, Reason, Version};
 use super::super::counters::add;
 use super::super::sessions::{Attached, Wish};
-use super::super::settings::{Limits, Settings};
+use super::super::settings::Settings;
 use super::Connection;
 use super::parting::farewell;
-use super::profile::{Profile, Refused, judge};
+use super::profile::{Profile, judge};
 use super::wire::{Moved, Wire};
 
 /// CONNECT has to arrive within this time.
@@ -27,6 +27,8 @@ pub(super) struct Welcomed {
     pub(super) settings: Arc<Settings>,
     pub(super) generation: u64,
     pub(super) profile: Profile,
+    pub(super) identity: Identity,
+    pub(super) access: Arc<Access>,
     pub(super) attached: Attached,
     pub(super) bell: Arc<Bell>,
 }
@@ -35,14 +37,10 @@ pub(super) struct Welcomed {
 pub(in super::super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Shared>, stream: S, visitor: Visitor) {
     let mut wire = Wire::new(stream);
     let stop = Arc::clone(&hub);
-    let ended = stop.stop.run_until_cancelled(timeout(HANDSHAKE, welcome(&hub, &mut wire, &visitor))).await;
-    let Some(Ok(Some(welcomed))) = ended else {
+    let Some(Some(welcomed)) = stop.stop.run_until_cancelled(welcome(&hub, &mut wire, &visitor)).await else {
         let tally = &hub.router.tally;
         add(&tally.bytes_in, wire.bytes_in);
         add(&tally.bytes_out, wire.bytes_out);
-        if let Some(Err(_)) = ended {
-            tally.closed("handshake_timeout");
-        }
         return;
     };
     Connection::new(hub, wire, welcomed).live(&visitor).await;
@@ -54,12 +52,41 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     visitor: &Visitor,
 ) -> Option<Welcomed> {
-    let generation = hub.live.generation();
-    let settings = hub.settings();
-    let limits = &settings.limits;
+    let Ok(asked) = timeout(HANDSHAKE, receive(hub, wire)).await else {
+        hub.router.tally.closed("handshake_timeout");
+        return None;
+    };
+    let (version, refused) = match asked? {
+        Ok(asked) => {
+            let version = asked.profile.version;
+            match admit(hub, asked, visitor) {
+                Ok(welcomed) => return Some(welcomed),
+                Err(refused) => (Some(version), refused),
+            }
+        }
+        Err(refused) => refused,
+    };
+    refuse(hub, wire, version, refused, visitor).await;
+    None
+}
+
+/// What a good CONNECT asks for, and the settings it was judged by.
+struct Asked {
+    settings: Arc<Settings>,
+    generation: u64,
+    profile: Profile,
+}
+
+/// Waits for CONNECT; nothing when something else came, or the end.
+async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
+    hub: &Shared,
+    wire: &mut Wire<S>,
+) -> Option<Result<Asked, (Option<Version>, Refused)>> {
     loop {
+        let generation = hub.live.generation();
+        let settings = hub.settings();
         // Before CONNECT nothing larger than it can be meant well.
-        let decoded = codec::decode(wire.input().received(), Version::V5, limits.packet_size);
+        let decoded = codec::decode(wire.input().received(), Version::V5, settings.limits.packet_size);
         let (judged, version, size) = match decoded {
             Ok(None) => match poll_fn(|context| wire.poll(context, true)).await {
                 Ok(Moved::Received | Moved::Sent) => continue,
@@ -68,46 +95,46 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(Some((Packet::Connect(connect), size))) => {
                 add(&hub.router.tally.connects, 1);
                 add(&hub.router.tally.packets_in, 1);
-                (judge(&connect, visitor.is_local(), &settings), connect.version, size)
+                (judge(&connect, &settings), connect.version, size)
             }
             Ok(Some(_)) => {
                 hub.router.tally.closed("no_connect");
                 return None;
             }
-            Err(error) => {
-                let version = version_of(wire.input().received());
-                refuse(hub, wire, version, Refused { reason: error.reason, why: error.why }, visitor).await;
-                return None;
+            Err(CodecError { reason, why }) => {
+                return Some(Err((version_of(wire.input().received()), Refused { reason, why })));
             }
         };
         wire.input().consume(size);
-        let refused = match judged {
-            Ok(profile) => match attach(hub, limits, &profile) {
-                Ok((attached, bell)) => return Some(Welcomed { settings, generation, profile, attached, bell }),
-                Err(reason) if reason == Reason::QUOTA_EXCEEDED => {
-                    Refused { reason, why: "as many sessions as there may be" }
-                }
-                Err(reason) => Refused { reason, why: "not welcome" },
-            },
-            Err(refused) => refused,
-        };
-        refuse(hub, wire, Some(version), refused, visitor).await;
-        return None;
+        let asked = judged.map(|profile| Asked { settings, generation, profile });
+        return Some(asked.map_err(|refused| (Some(version), refused)));
     }
 }
 
-fn attach(hub: &Shared, limits: &Limits, profile: &Profile) -> Result<(Attached, Arc<Bell>), Reason> {
+/// Finds out who the client is and what it may do, and gives it its session.
+fn admit(hub: &Shared, asked: Asked, visitor: &Visitor) -> Result<Welcomed, Refused> {
+    let Asked { settings, generation, profile } = asked;
+    let identity = access::identify(&settings, visitor)?;
+    let access = identity.access(&settings.acl, &profile.client_id);
+    if profile.will.as_ref().is_some_and(|(will, _)| !access.may_publish(&will.topic)) {
+        return Err(Refused { reason: Reason::NOT_AUTHORIZED, why: "the will's topic is not allowed" });
+    }
     let bell = Arc::new(Bell::default());
     let wish = Wish {
         client_id: Arc::clone(&profile.client_id),
-        user: profile.user.clone(),
+        user: identity.user.clone(),
+        local: identity.local,
+        access: Arc::clone(&access),
         clean_start: profile.clean_start,
         bell: Arc::clone(&bell),
         window: profile.window,
         expiry: profile.expiry,
     };
-    let attached = hub.sessions.attach(&hub.router, limits, wish)?;
-    Ok((attached, bell))
+    let attached = hub.sessions.attach(&hub.router, &settings.limits, wish).map_err(|reason| {
+        let full = reason == Reason::QUOTA_EXCEEDED;
+        Refused { reason, why: if full { "as many sessions as there may be" } else { "another user's client id" } }
+    })?;
+    Ok(Welcomed { settings, generation, profile, identity, access, attached, bell })
 }
 
 /// Which CONNACK the client behind a bad CONNECT understands; nothing when it did not even begin one.
