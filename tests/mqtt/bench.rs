@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
-use weir::hub::{Hub, Limits, Settings};
+use weir::hub::{Hub, Limits, Rule, Settings};
 use weir::model::Name;
 
 use crate::client::Client;
@@ -85,4 +85,17 @@ pub(crate) async fn until(mut what: impl FnMut() -> bool) {
 /// The result of `future`, which must come soon.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("what the test waits for does not happen")
+}
+
+/// What everybody may do: everything but these.
+pub(crate) fn all_but(deny_publish: &[&str], deny_subscribe: &[&str]) -> Settings {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let rule = Rule {
+        user: "*".to_owned(),
+        publish: texts(&["#"]),
+        subscribe: texts(&["#"]),
+        deny_publish: texts(deny_publish),
+        deny_subscribe: texts(deny_subscribe),
+    };
+    Settings { acl: vec![rule], ..settings() }
 }

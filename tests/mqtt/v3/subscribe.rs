@@ -1,7 +1,7 @@
 //! SUBSCRIBE and SUBACK (sections 3.8 and 3.9).
 
 use super::{closes, message, tell};
-use crate::bench::Bench;
+use crate::bench::{Bench, all_but};
 use crate::bytes::{PUBACK, ack, hex, packet, text};
 use crate::packet::Version::V311;
 use crate::packet::subscribe;
@@ -123,6 +123,18 @@ async fn mqtt_3_8_4_4_many_filters_are_many_subscriptions_with_one_answer() {
         let publish = client.receive().await;
         assert_eq!((publish.topic.as_str(), publish.qos), (topic, qos));
     }
+    client.expect_silence().await;
+}
+
+/// A subscription that is not allowed fails alone.
+#[tokio::test]
+async fn a_filter_that_is_not_allowed_gets_the_failure_code() {
+    let bench = Bench::with(all_but(&[], &["test/nosubscribe"])).await;
+    tell(&bench, &message("test/nosubscribe", 1, "secret").retained()).await;
+    let mut client = bench.client(V311, "c").await;
+    let filters = [("t", 1), ("test/nosubscribe", 2), ("#", 0)];
+    assert_eq!(client.subscribe_all(&filters).await, [1, 0x80, 0]);
+    tell(&bench, &message("test/nosubscribe", 1, "secret")).await;
     client.expect_silence().await;
 }
 
