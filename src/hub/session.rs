@@ -139,6 +139,8 @@ impl Session {
         self.epoch += 1;
         self.window = window.into();
         self.sent = 0;
+        // PUBREL needs no room in the window (MQTT-3.3.4-10): it must not wait behind PUBLISH packets that do.
+        self.in_flight.make_contiguous().sort_by_key(|entry| entry.parcel.is_some());
         self.asleep = false;
         self.expiry = expiry;
         self.expires = None;
@@ -236,8 +238,8 @@ impl Session {
     }
 
     fn next_ready(&self) -> Option<Ready> {
-        if self.sent < self.in_flight.len() {
-            return (self.sent < self.window).then_some(Ready::Repeat);
+        if let Some(next) = self.in_flight.get(self.sent) {
+            return (next.parcel.is_none() || self.sent < self.window).then_some(Ready::Repeat);
         }
         let front = self.queue.front()?;
         (front.qos == Qos::AtMostOnce || self.sent < self.window).then_some(Ready::Fresh)

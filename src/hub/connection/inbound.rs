@@ -26,6 +26,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.moved.packets_in += 1;
             self.handle(packet)?;
             input.consume(size);
+            self.check_said()?;
         }
         Ok(())
     }
@@ -56,9 +57,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.profile.version == Version::V5
     }
 
+    /// Sends a packet, unless it is larger than the client takes: then nothing is sent, and the connection ends
+    /// after this work, because the client would wait for the answer for ever (MQTT-3.1.2-24).
     pub(super) fn send(&mut self, packet: &Packet<'_>) {
-        self.moved.packets_out += 1;
+        self.unsaid |= !self.write(packet);
+    }
+
+    /// Fails when an answer was too large.
+    pub(super) fn check_said(&self) -> Result<(), End> {
+        let silent = End::Closed(Reason::PACKET_TOO_LARGE, "an answer is larger than the client takes");
+        if self.unsaid { Err(silent) } else { Ok(()) }
+    }
+
+    /// False, and nothing is sent, when `packet` is larger than the client takes.
+    pub(super) fn write(&mut self, packet: &Packet<'_>) -> bool {
+        let before = self.wire.output().len();
         packet.encode(self.profile.version, self.wire.output());
+        let fits = self.wire.output().len() - before <= self.profile.max_packet;
+        if fits {
+            self.moved.packets_out += 1;
+        } else {
+            self.wire.output().truncate(before);
+        }
+        fits
     }
 
     fn puback(&mut self, ack: &Ack<'_>) -> Result<(), End> {

@@ -134,6 +134,8 @@ struct Connection<S> {
     wakes: Wakes,
     will: Option<(Message, Duration)>,
     moved: Traffic,
+    /// An answer was larger than the client takes.
+    unsaid: bool,
     /// When the client was heard last, and when it last took bytes (or had none to take).
     heard: Instant,
     took: Instant,
@@ -188,6 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             wakes: Wakes::default(),
             will,
             moved: Traffic::default(),
+            unsaid: false,
             heard: now,
             took: now,
             closes: None,
@@ -252,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.wakes.pressed = None;
         self.fill_output()?;
         self.count();
-        Ok(())
+        self.check_said()
     }
 
     /// Goes by new rules when there are some.

@@ -44,22 +44,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Outgoing::Release { id } => self.send(&Packet::Pubrel(Ack::new(*id, Reason::SUCCESS))),
             Outgoing::Publish { id, dup, parcel } => {
                 let v5 = self.profile.version == Version::V5;
-                let before = self.wire.output().len();
-                let mut publish = message::publish(parcel, *id, *dup, v5, now);
+                let plain = || message::publish(parcel, *id, *dup, v5, now);
+                let mut publish = plain();
                 let alias = self.alias(&mut publish);
-                Packet::Publish(publish).encode(self.profile.version, self.wire.output());
-                if self.wire.output().len() - before > self.profile.max_packet {
-                    self.wire.output().truncate(before);
+                let aliased = self.write(&Packet::Publish(publish));
+                // Without an alias it may fit where it does not with one.
+                let sent = aliased || alias.is_some() && self.write(&Packet::Publish(plain()));
+                if !sent {
                     add(&self.hub.router.tally.dropped, 1);
                     if parcel.qos != Qos::AtMostOnce {
                         self.session()?.skip(*id);
                     }
                     return Ok(());
                 }
-                if let Some(alias) = alias {
+                if let Some(Alias::New(alias)) = alias.filter(|_| aliased) {
                     self.aliases_out.insert(parcel.message.topic.clone(), alias);
                 }
-                self.moved.packets_out += 1;
                 self.moved.messages_out += 1;
                 self.moved.payload_out += parcel.message.payload.len();
             }
@@ -67,8 +67,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    /// Puts a topic alias into `publish` when the client takes them; returns one that is new.
-    fn alias(&self, publish: &mut Publish<'_>) -> Option<u16> {
+    /// Puts a topic alias into `publish` when the client takes them.
+    fn alias(&self, publish: &mut Publish<'_>) -> Option<Alias> {
         if self.profile.aliases == 0 {
             return None;
         }
@@ -78,8 +78,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         publish.properties.get_or_insert_default().topic_alias = Some(alias);
         if known.is_some() {
             publish.topic = "";
-            return None;
+            return Some(Alias::Known);
         }
-        Some(alias)
+        Some(Alias::New(alias))
     }
+}
+
+/// The topic alias in a PUBLISH.
+#[derive(Clone, Copy)]
+enum Alias {
+    Known,
+    New(u16),
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::access::Refused;
-use super::super::codec::{CodecError, Connack, Connect, Properties, Reason, Version, Will};
+use super::super::codec::{CodecError, Connack, Connect, Packet, Properties, Reason, Version, Will};
 use super::super::settings::{Limits, Settings};
 use super::message::{self, is_open};
 use crate::model::{Message, Origin, Qos, Topic};
@@ -50,7 +50,7 @@ pub(super) fn judge(connect: &Connect<'_>, settings: &Settings) -> Result<Profil
     let (keep_alive, keep_alive_changed) = keep_alive(connect, limits);
     let (expiry, expiry_changed) = expiry(connect, asked, limits);
     let will = connect.will.as_ref().map(|it| will(it, &client_id, settings)).transpose()?;
-    Ok(Profile {
+    let profile = Profile {
         version: connect.version,
         client_id,
         assigned,
@@ -60,10 +60,20 @@ pub(super) fn judge(connect: &Connect<'_>, settings: &Settings) -> Result<Profil
         expiry,
         expiry_changed,
         window: limits.in_flight.min(asked.receive_maximum.unwrap_or(u16::MAX)),
-        max_packet: asked.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
+        max_packet: max_packet(connect),
         aliases: asked.topic_alias_maximum.unwrap_or(0).min(limits.topic_alias),
         will,
-    })
+    };
+    if !profile.takes_connack(limits) {
+        return refuse(Reason::PACKET_TOO_LARGE, "the client takes no packet as large as CONNACK");
+    }
+    Ok(profile)
+}
+
+/// The largest packet the client takes, in bytes.
+pub(super) fn max_packet(connect: &Connect<'_>) -> usize {
+    let asked = connect.properties.as_ref().and_then(|it| it.maximum_packet_size);
+    asked.map_or(usize::MAX, |size| size as usize)
 }
 
 fn client_id(connect: &Connect<'_>) -> Result<(Arc<str>, bool), Refused> {
@@ -131,6 +141,15 @@ fn will(will: &Will<'_>, client_id: &Arc<str>, settings: &Settings) -> Result<(M
 }
 
 impl Profile {
+    /// Whether the CONNACK that welcomes this client is small enough for it (MQTT-3.1.2-24).
+    fn takes_connack(&self, limits: &Limits) -> bool {
+        let mut bytes = Vec::new();
+        if self.max_packet < usize::MAX {
+            Packet::Connack(self.connack(false, limits)).encode(self.version, &mut bytes);
+        }
+        bytes.len() <= self.max_packet
+    }
+
     /// The CONNACK that welcomes this client.
     pub(super) fn connack(&self, session_present: bool, limits: &Limits) -> Connack<'_> {
         let seconds = |span: Duration| span.as_secs().min(u32::MAX.into()) as u32;

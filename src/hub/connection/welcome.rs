@@ -16,7 +16,7 @@ use super::super::sessions::{Attached, Wish};
 use super::super::settings::Settings;
 use super::Connection;
 use super::parting::farewell;
-use super::profile::{Profile, judge};
+use super::profile::{Profile, judge, max_packet};
 use super::wire::{Moved, Wire};
 
 /// CONNECT has to arrive within this time.
@@ -56,18 +56,26 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
         hub.router.tally.closed("handshake_timeout");
         return None;
     };
-    let (version, refused) = match asked? {
+    let (reader, refused) = match asked? {
         Ok(asked) => {
-            let version = asked.profile.version;
+            let reader = Reader { version: asked.profile.version, max_packet: asked.profile.max_packet };
             match admit(hub, asked, visitor) {
                 Ok(welcomed) => return Some(welcomed),
-                Err(refused) => (Some(version), refused),
+                Err(refused) => (Some(reader), refused),
             }
         }
         Err(refused) => refused,
     };
-    refuse(hub, wire, version, refused, visitor).await;
+    refuse(hub, wire, reader, refused, visitor).await;
     None
+}
+
+/// Who reads a CONNACK.
+#[derive(Clone, Copy)]
+struct Reader {
+    version: Version,
+    /// The largest packet it takes.
+    max_packet: usize,
 }
 
 /// What a good CONNECT asks for, and the settings it was judged by.
@@ -81,13 +89,13 @@ struct Asked {
 async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
     hub: &Shared,
     wire: &mut Wire<S>,
-) -> Option<Result<Asked, (Option<Version>, Refused)>> {
+) -> Option<Result<Asked, (Option<Reader>, Refused)>> {
     loop {
         let generation = hub.live.generation();
         let settings = hub.settings();
         // Before CONNECT nothing larger than it can be meant well.
         let decoded = codec::decode(wire.input().received(), Version::V5, settings.limits.packet_size);
-        let (judged, version, size) = match decoded {
+        let (judged, reader, size) = match decoded {
             Ok(None) => match poll_fn(|context| wire.poll(context, true)).await {
                 Ok(Moved::Received | Moved::Sent) => continue,
                 Ok(Moved::End) | Err(_) => return None,
@@ -95,19 +103,22 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(Some((Packet::Connect(connect), size))) => {
                 add(&hub.router.tally.connects, 1);
                 add(&hub.router.tally.packets_in, 1);
-                (judge(&connect, &settings), connect.version, size)
+                let reader = Reader { version: connect.version, max_packet: max_packet(&connect) };
+                (judge(&connect, &settings), reader, size)
             }
             Ok(Some(_)) => {
                 hub.router.tally.closed("no_connect");
                 return None;
             }
             Err(CodecError { reason, why }) => {
-                return Some(Err((version_of(wire.input().received()), Refused { reason, why })));
+                let version = version_of(wire.input().received());
+                let reader = version.map(|version| Reader { version, max_packet: usize::MAX });
+                return Some(Err((reader, Refused { reason, why })));
             }
         };
         wire.input().consume(size);
         let asked = judged.map(|profile| Asked { settings, generation, profile });
-        return Some(asked.map_err(|refused| (Some(version), refused)));
+        return Some(asked.map_err(|refused| (Some(reader), refused)));
     }
 }
 
@@ -159,18 +170,25 @@ fn version_of(bytes: &[u8]) -> Option<Version> {
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     hub: &Shared,
     wire: &mut Wire<S>,
-    version: Option<Version>,
+    reader: Option<Reader>,
     refused: Refused,
     visitor: &Visitor,
 ) {
     hub.router.tally.closed(refused.reason.word());
     tracing::debug!(peer = %visitor.peer, reason = %refused.reason, "connection refused: {}", refused.why);
     // A 3.x client gets no answer to a CONNECT that makes no sense (3.1.1 section 4.8).
-    let can_say = |version: &Version| *version == Version::V5 || refused.reason.connack_v3().is_some();
-    let Some(version) = version.filter(can_say) else { return };
-    let properties = Properties { reason_string: Some(refused.why), ..Properties::default() };
-    let connack = Connack { session_present: false, reason: refused.reason, properties: Some(Box::new(properties)) };
-    Packet::Connack(connack).encode(version, wire.output());
-    add(&hub.router.tally.packets_out, 1);
+    let can_say = |reader: &Reader| reader.version == Version::V5 || refused.reason.connack_v3().is_some();
+    let Some(Reader { version, max_packet }) = reader.filter(can_say) else { return };
+    let text = Properties { reason_string: Some(refused.why), ..Properties::default() };
+    // What the client cannot take is left out: the text, then the CONNACK (MQTT-3.2.2-19, MQTT-3.1.2-24).
+    for properties in [Some(Box::new(text)), None] {
+        let connack = Connack { session_present: false, reason: refused.reason, properties };
+        Packet::Connack(connack).encode(version, wire.output());
+        if wire.output().len() <= max_packet {
+            add(&hub.router.tally.packets_out, 1);
+            break;
+        }
+        wire.output().clear();
+    }
     farewell(wire).await;
 }

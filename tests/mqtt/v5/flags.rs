@@ -5,7 +5,7 @@ use crate::bench::{Bench, settings};
 use crate::bytes::{hex, packet, text};
 use crate::connect::Connect;
 use crate::packet::Publish;
-use crate::packet::Version::V5;
+use crate::packet::Version::{V5, V311};
 use weir::hub::{Limits, Settings};
 
 fn with_will() -> Connect<'static> {
@@ -109,6 +109,13 @@ async fn mqtt_3_1_2_1_another_protocol_is_refused() {
     }
     for level in [6, 7, 0x7f, 0x85, 0xff] {
         refused(&bench, &connect("MQTT", level), 0x84).await;
+    }
+    // The bridges of MQTT 3 set the highest bit, and wait for the answer of MQTT 3 to try without.
+    for level in [0x83, 0x84] {
+        let mut client = bench.open(V311).await;
+        client.send(&connect("MQTT", level)).await;
+        client.expect(&hex("20 02 00 01")).await;
+        client.expect_closed().await;
     }
 }
 

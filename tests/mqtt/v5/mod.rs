@@ -1,9 +1,21 @@
 //! MQTT 5.0.
 
+mod aliases;
 mod connect;
+mod deliveries;
+mod expiry;
 mod flags;
+mod flow;
 mod format;
 mod malformed;
+mod properties;
+mod publish;
+mod qos1;
+mod qos2;
+mod retain;
+mod sessions;
+mod sizes;
+mod wills;
 
 use crate::bench::Bench;
 use crate::client::Client;
@@ -32,4 +44,11 @@ async fn refusal(client: &mut Client, reason: u8) {
     let connack = client.connack().await;
     assert_eq!((connack.code, connack.session_present), (reason, false), "the refusal");
     client.expect_closed().await;
+}
+
+/// A subscriber with QoS 2 to everything, and somebody who publishes.
+async fn pair(bench: &Bench) -> (Client, Client) {
+    let mut subscriber = bench.client(V5, "subscriber").await;
+    subscriber.subscribe("#", 2).await;
+    (subscriber, bench.client(V5, "publisher").await)
 }
