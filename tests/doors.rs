@@ -14,3 +14,5 @@ mod common;
 mod encrypted;
 #[path = "doors/tls.rs"]
 mod tls;
+#[path = "doors/websocket.rs"]
+mod websocket;

@@ -177,7 +177,8 @@ impl Hub {
         self.shared.stop.is_cancelled() || !self.doors().is_broken()
     }
 
-    /// The addresses that are really bound, in the order of the settings: plain, then TLS.
+    /// The addresses that are really bound, in the order of the settings: plain, TLS, WebSocket,
+    /// WebSocket over TLS.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.addresses.to_vec()
     }

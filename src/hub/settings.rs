@@ -106,6 +106,10 @@ pub struct Settings {
     pub listen_ws: Vec<SocketAddr>,
     /// Where to listen for WebSocket over TLS.
     pub listen_wss: Vec<SocketAddr>,
+    /// Names of this machine, beside its own, that clients may ask a WebSocket for.
+    pub ws_hosts: Vec<String>,
+    /// Web pages that may use a WebSocket, as browsers call them: `https://dashboard.example.net`.
+    pub ws_origins: Vec<String>,
     /// For `listen_tls` and `listen_wss`.
     pub tls: Option<Tls>,
     /// Who may connect without a name.
@@ -143,6 +147,8 @@ impl Settings {
             listen_tls: Vec::new(),
             listen_ws: Vec::new(),
             listen_wss: Vec::new(),
+            ws_hosts: Vec::new(),
+            ws_origins: Vec::new(),
             tls: None,
             allow_anonymous: Anonymous::Loopback,
             users_file: None,

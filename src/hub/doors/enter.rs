@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -14,6 +15,7 @@ use super::super::access::Visitor;
 use super::super::connection;
 use super::super::counters::add;
 use super::tls::{MOST_UNSENT, name_of};
+use super::ws::{Names, WebSocket, hello};
 use super::{Hall, Manner};
 
 /// Everything before CONNECT has to be done within this time.
@@ -32,34 +34,60 @@ pub(super) fn enter(hall: &Arc<Hall>, stream: TcpStream, peer: SocketAddr, manne
     }
     let hall = Arc::clone(hall);
     tokio::spawn(async move {
-        match manner {
-            Manner::Tcp => connection::serve(Arc::clone(&hall.hub), stream, Visitor::plain(peer)).await,
-            Manner::Tls => encrypted(&hall, stream, peer).await,
+        if manner == Manner::Tcp {
+            connection::serve(Arc::clone(&hall.hub), stream, Visitor::plain(peer)).await;
+        } else if let Some((stream, certified)) = open(&hall, stream, peer, manner).await {
+            connection::serve(Arc::clone(&hall.hub), stream, Visitor { peer, certified }).await;
         }
         drop(place);
     });
 }
 
-async fn encrypted(hall: &Hall, stream: TcpStream, peer: SocketAddr) {
-    let hub = Arc::clone(&hall.hub);
+/// What carries the packets of a client that does not use plain TCP. One type for all: behind it is so much
+/// work that the detour is not felt, and the program holds the connection's code only twice.
+trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Carrier for S {}
+
+/// A stream, and the name in the certificate that was shown on it.
+type Opened = (Box<dyn Carrier>, Option<Arc<str>>);
+
+/// Shakes hands, within the deadline; nothing when that failed.
+async fn open(hall: &Hall, stream: TcpStream, peer: SocketAddr, manner: Manner) -> Option<Opened> {
     // On the heap: the handshake needs several kilobytes that the connection does not.
-    let handshake = Box::pin(timeout(HANDSHAKE, shake_hands(hall, stream)));
-    let (word, error) = match hub.stop.run_until_cancelled(handshake).await {
-        Some(Ok(Ok(stream))) => {
-            let certified = name_of(stream.get_ref().1);
-            return connection::serve(Arc::clone(&hub), stream, Visitor { peer, certified }).await;
-        }
-        Some(Ok(Err(error))) => ("tls", error),
-        Some(Err(late)) => ("handshake_timeout", late.into()),
-        None => return,
+    let handshake = Box::pin(timeout(HANDSHAKE, shake_hands(hall, stream, manner)));
+    let (word, error) = match hall.hub.stop.run_until_cancelled(handshake).await? {
+        Ok(Ok(opened)) => return Some(opened),
+        Ok(Err(Failed(word, error))) => (word, error),
+        Err(late) => ("handshake_timeout", late.into()),
     };
-    hub.router.tally.closed(word);
-    tracing::debug!(%peer, %error, "no TLS connection");
+    hall.hub.router.tally.closed(word);
+    tracing::debug!(%peer, %error, "a handshake failed");
+    None
 }
 
-/// On the heap, because it is a kilobyte and moves.
-async fn shake_hands(hall: &Hall, stream: TcpStream) -> io::Result<Box<TlsStream<TcpStream>>> {
+/// What failed, as a counter's word, and why.
+struct Failed(&'static str, io::Error);
+
+async fn shake_hands(hall: &Hall, stream: TcpStream, manner: Manner) -> Result<Opened, Failed> {
+    if manner == Manner::Ws {
+        return Ok((Box::new(upgrade(hall, stream).await?), None));
+    }
+    let stream = encrypt(hall, stream).await.map_err(|error| Failed("tls", error))?;
+    let certified = name_of(stream.get_ref().1);
+    match manner {
+        Manner::Wss => Ok((Box::new(upgrade(hall, stream).await?), certified)),
+        _ => Ok((Box::new(stream), certified)),
+    }
+}
+
+async fn encrypt(hall: &Hall, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
     let config = hall.certificates.current().ok_or_else(|| io::Error::other("there is no certificate"))?;
     let limit = |connection: &mut rustls::ServerConnection| connection.set_buffer_limit(Some(MOST_UNSENT));
-    TlsAcceptor::from(config).accept_with(stream, limit).await.map(Box::new)
+    TlsAcceptor::from(config).accept_with(stream, limit).await
+}
+
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(hall: &Hall, stream: S) -> Result<WebSocket<S>, Failed> {
+    let settings = hall.hub.settings();
+    let names = Names { machine: &hall.machine, hosts: &settings.ws_hosts, origins: &settings.ws_origins };
+    hello(stream, names).await.map_err(|error| Failed("websocket", error))
 }

@@ -1,8 +1,9 @@
-//! Where clients come in: plain and encrypted. Accepting waits for nobody; what a client has to do before it
+//! Where clients come in: TCP and WebSocket, plain and encrypted. Accepting waits for nobody; what a client has to do before it
 //! can say CONNECT it does in its own task, within a deadline.
 
 mod enter;
 mod tls;
+mod ws;
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,6 +30,8 @@ const BACKLOG: u32 = 1024;
 enum Manner {
     Tcp,
     Tls,
+    Ws,
+    Wss,
 }
 
 /// What all doors share.
@@ -36,6 +39,8 @@ enum Manner {
 struct Hall {
     hub: Arc<Shared>,
     certificates: Certificates,
+    /// What this machine was called at start.
+    machine: String,
 }
 
 /// Listeners that are bound and not served yet, and the tasks that serve the others.
@@ -47,20 +52,26 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// Binds every address in the settings: plain first, then TLS.
+    /// Binds every address in the settings: plain, TLS, WebSocket, WebSocket over TLS.
     ///
     /// # Errors
     /// An address cannot be bound; the error names it.
     pub(super) async fn bind(hub: Arc<Shared>) -> io::Result<Self> {
         let settings = hub.settings();
         let mut bound = Vec::new();
-        for (manner, addresses) in [(Manner::Tcp, &settings.listen), (Manner::Tls, &settings.listen_tls)] {
+        for (manner, addresses) in [
+            (Manner::Tcp, &settings.listen),
+            (Manner::Tls, &settings.listen_tls),
+            (Manner::Ws, &settings.listen_ws),
+            (Manner::Wss, &settings.listen_wss),
+        ] {
             for address in addresses {
                 let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
                 bound.push((listen(*address).map_err(named)?, manner));
             }
         }
-        let hall = Arc::new(Hall { hub, certificates: Certificates::default() });
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let hall = Arc::new(Hall { hub, certificates: Certificates::default(), machine });
         if let Some(Err(error)) = hall.load(&settings).await {
             tracing::error!(%error, "nobody can connect over TLS until this is mended and reloaded");
         }

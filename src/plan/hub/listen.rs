@@ -11,26 +11,29 @@ const LISTEN: &str = "127.0.0.1:1883";
 pub(super) struct Listening {
     pub(super) plain: Vec<SocketAddr>,
     pub(super) tls: Vec<SocketAddr>,
+    pub(super) ws: Vec<SocketAddr>,
+    pub(super) wss: Vec<SocketAddr>,
 }
 
-/// `listen` and `listen_tls`.
+/// `listen`, `listen_tls`, `listen_ws` and `listen_wss`.
 pub(super) fn read(fields: &mut Fields<'_, '_>) -> Listening {
     let mut found = Vec::new();
     let plain = addresses("listen", fields, &mut found);
     let plain = plain.unwrap_or_else(|| vec![LISTEN.parse().expect("a good address")]);
-    let tls = addresses("listen_tls", fields, &mut found).unwrap_or_default();
-    Listening { plain, tls }
+    let mut more = |key| addresses(key, fields, &mut found).unwrap_or_default();
+    Listening { plain, tls: more("listen_tls"), ws: more("listen_ws"), wss: more("listen_wss") }
 }
 
 impl Listening {
     /// Every address.
     pub(super) fn all(&self) -> Vec<SocketAddr> {
-        [&self.plain[..], &self.tls].concat()
+        [&self.plain[..], &self.tls, &self.ws, &self.wss].concat()
     }
 
     /// A key whose addresses need a certificate.
     pub(super) fn encrypted(&self) -> Option<&'static str> {
-        (!self.tls.is_empty()).then_some("listen_tls")
+        let keys = [("listen_tls", &self.tls), ("listen_wss", &self.wss)];
+        keys.into_iter().find(|(_, addresses)| !addresses.is_empty()).map(|(key, _)| key)
     }
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod limits;
 mod listen;
 mod tls;
+mod web;
 
 use super::Gateway;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::config::{Fields, Problems, Table};
 use crate::hub::Settings;
 
 /// Keys of the design that come later.
-const LATER: [&str; 4] = ["listen_ws", "listen_wss", "users_file", "acl"];
+const LATER: [&str; 2] = ["users_file", "acl"];
 
 /// Zero is never.
 fn sys_interval(fields: &mut Fields<'_, '_>) -> Duration {
@@ -26,6 +27,8 @@ pub(super) fn read(table: Option<&Table<'_>>, gateway: Option<&Gateway>, problem
     let mut fields = table.fields(problems);
     let listening = listen::read(&mut fields);
     let tls = tls::read(&mut fields, &listening);
+    let ws_hosts = web::hosts(&mut fields, &listening);
+    let ws_origins = web::origins(&mut fields, &listening);
     let allow_anonymous = access::allow_anonymous(&mut fields, &listening.all());
     let sys_interval = sys_interval(&mut fields);
     let limits = fields.table("limits");
@@ -33,6 +36,7 @@ pub(super) fn read(table: Option<&Table<'_>>, gateway: Option<&Gateway>, problem
     fields.finish();
     let limits = limits.map(|table| limits::read(&table, problems)).unwrap_or_default();
     let settings = Settings::new(gateway?.name.clone());
-    let (listen, listen_tls) = (listening.plain, listening.tls);
-    Some(Settings { listen, listen_tls, tls: tls?, allow_anonymous, sys_interval, limits, ..settings })
+    let listen::Listening { plain, tls: listen_tls, ws: listen_ws, wss: listen_wss } = listening;
+    let settings = Settings { listen: plain, listen_tls, listen_ws, listen_wss, ws_hosts, ws_origins, ..settings };
+    Some(Settings { tls: tls?, allow_anonymous, sys_interval, limits, ..settings })
 }
