@@ -7,7 +7,8 @@ use std::fs;
 use crate::statements::{Statement, Test, Who, by_statement, home, statements, tests};
 
 /// Name of the specification, suffix of its table, folder of its tests, how many statements its appendix B lists.
-const SPECIFICATIONS: [(&str, &str, &str, usize); 1] = [("MQTT 3.1.1", "3.1.1", "v3", 141)];
+const SPECIFICATIONS: [(&str, &str, &str, usize); 2] =
+    [("MQTT 3.1.1", "3.1.1", "v3", 141), ("MQTT 5.0", "5.0", "v5", 251)];
 /// Of the statements that a server can violate, in percent.
 const UNCOVERED_MOST: usize = 5;
 

@@ -59,8 +59,8 @@ async fn mqtt_3_3_2_12_an_alias_can_be_given_to_another_topic_at_every_qos() {
     }
 }
 
-/// [MQTT-3.3.2-8]
 /// [MQTT-3.3.2-9]
+/// [MQTT-3.3.2-8]
 /// [MQTT-3.2.2-17]
 /// [MQTT-3.2.2-18]
 #[tokio::test]

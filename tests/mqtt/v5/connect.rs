@@ -209,6 +209,7 @@ async fn mqtt_4_12_0_1_an_authentication_method_is_refused() {
 
 /// [MQTT-4.12.0-7]
 /// [MQTT-4.12.0-3]
+/// [MQTT-4.12.1-1]
 /// [MQTT-3.15.2-1]
 #[tokio::test]
 async fn mqtt_4_12_0_7_auth_without_a_method_is_a_protocol_error() {

@@ -115,8 +115,8 @@ async fn mqtt_3_8_4_8_a_delivery_has_the_lower_qos_of_publish_and_subscription()
     }
 }
 
-/// [MQTT-3.3.2-3]
 /// [MQTT-4.5.0-1]
+/// [MQTT-3.3.2-3]
 #[tokio::test]
 async fn mqtt_4_5_0_1_every_session_that_subscribed_gets_the_message() {
     let bench = Bench::start().await;

@@ -228,3 +228,25 @@ async fn mqtt_2_2_1_5_answers_carry_the_packet_id_of_what_they_answer() {
         client.expect(&hex(answer)).await;
     }
 }
+
+/// [MQTT-4.2.0-1]
+#[tokio::test]
+async fn mqtt_4_2_0_1_packets_are_what_the_stream_says_however_it_comes() {
+    let bench = Bench::start().await;
+    let large: Vec<u8> = (0..500_000_u32).map(|number| (number % 251) as u8).collect();
+    // Byte by byte, then everything in one piece.
+    let mut client = bench.open(V5).await;
+    let start = [Connect::new(V5, "c").bytes(), subscribe(V5, 1, &Properties::default(), &[("#", 0)])].concat();
+    for byte in start {
+        client.send(&[byte]).await;
+    }
+    assert_eq!(client.connack().await.code, 0);
+    assert_eq!(client.next().await.verdicts(0x90).codes, [0]);
+    let publishes = [Publish::new("a", 0, 0, "first"), Publish::new("b", 0, 0, large), Publish::new("c", 0, 0, "last")];
+    let bytes = publishes.iter().flat_map(|publish| publish.bytes(V5)).collect::<Vec<u8>>();
+    client.send(&bytes).await;
+    for publish in publishes {
+        let delivery = client.delivery().await;
+        assert!(delivery == publish, "another message than {} was sent", publish.topic);
+    }
+}

@@ -14,7 +14,11 @@ mod qos1;
 mod qos2;
 mod retain;
 mod sessions;
+mod shared;
 mod sizes;
+mod subscribe;
+mod topics;
+mod unsubscribe;
 mod wills;
 
 use crate::bench::Bench;

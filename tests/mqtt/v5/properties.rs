@@ -58,8 +58,8 @@ async fn mqtt_3_3_2_16_correlation_data_are_passed_on() {
     travels(Properties::one(id::CORRELATION, Value::Data((0..=255).collect()))).await;
 }
 
-/// [MQTT-3.3.2-17]
 /// [MQTT-3.3.2-18]
+/// [MQTT-3.3.2-17]
 #[tokio::test]
 async fn mqtt_3_3_2_18_user_properties_are_passed_on_in_their_order() {
     let mut properties = Properties::default();

@@ -116,8 +116,8 @@ async fn mqtt_3_4_2_1_each_answer_has_a_reason_code_of_its_own_and_no_text_that_
     client.expect_silence().await;
 }
 
-/// [MQTT-4.13.2-1]
 /// [MQTT-3.14.2-1]
+/// [MQTT-4.13.2-1]
 #[tokio::test]
 async fn mqtt_3_14_2_1_the_reason_of_a_dismissal_is_one_of_disconnect() {
     let bench = Bench::start().await;

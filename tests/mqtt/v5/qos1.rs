@@ -38,8 +38,8 @@ async fn mqtt_4_3_2_3_a_delivery_is_open_until_its_puback() {
     client.expect_silence().await;
 }
 
-/// [MQTT-4.3.2-4]
 /// [MQTT-4.3.2-5]
+/// [MQTT-4.3.2-4]
 #[tokio::test]
 async fn mqtt_4_3_2_5_after_the_puback_the_same_id_is_a_new_message() {
     let bench = Bench::start().await;
@@ -110,4 +110,35 @@ async fn mqtt_4_6_0_5_the_order_survives_a_queue_and_repetitions() {
         assert_eq!(client.receive().await.payload, [number]);
     }
     client.expect_silence().await;
+}
+
+/// [MQTT-4.6.0-2]
+/// [MQTT-4.6.0-3]
+/// [MQTT-4.6.0-4]
+#[tokio::test]
+async fn mqtt_4_6_0_2_a_client_that_acknowledges_in_another_order_is_served_all_the_same() {
+    let bench = Bench::start().await;
+    let (mut subscriber, mut publisher) = pair(&bench).await;
+    for qos in [1, 2] {
+        let mut open = Vec::new();
+        for number in 0..10_u8 {
+            publisher.tell(&Publish::new("t", qos, 1, [number])).await;
+            open.push(subscriber.delivery().await.id);
+        }
+        open.reverse();
+        open.swap(2, 7);
+        for id in open {
+            if qos == 2 {
+                subscriber.send(&ack(0x50, id)).await;
+                assert_eq!(subscriber.acked(0x62).await, id);
+            }
+            subscriber.send(&ack(if qos == 1 { PUBACK } else { 0x70 }, id)).await;
+        }
+        subscriber.expect_silence().await;
+    }
+    // Nothing is open any more: a whole window fits.
+    for number in 0..64_u8 {
+        publisher.tell(&Publish::new("t", 1, 1, [number])).await;
+        assert_eq!(subscriber.delivery().await.payload, [number]);
+    }
 }

@@ -8,8 +8,8 @@ use crate::packet::Publish;
 use crate::packet::Version::V5;
 use crate::properties::{Properties, Value, id};
 
-/// [MQTT-4.3.3-8]
 /// [MQTT-4.3.3-10]
+/// [MQTT-4.3.3-8]
 /// [MQTT-4.3.3-11]
 /// [MQTT-4.3.3-12]
 #[tokio::test]
@@ -39,10 +39,10 @@ async fn mqtt_4_3_3_10_a_repetition_before_pubrel_is_answered_and_goes_nowhere()
     }
 }
 
+/// [MQTT-4.3.3-6]
 /// [MQTT-4.3.3-3]
 /// [MQTT-4.3.3-4]
 /// [MQTT-4.3.3-5]
-/// [MQTT-4.3.3-6]
 #[tokio::test]
 async fn mqtt_4_3_3_6_after_pubrec_only_pubrel_is_repeated_until_pubcomp() {
     let bench = Bench::start().await;

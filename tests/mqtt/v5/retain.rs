@@ -129,8 +129,8 @@ async fn mqtt_3_3_1_11_retain_handling_2_sends_nothing() {
     assert_eq!(client.receive().await.text(), "2");
 }
 
-/// [MQTT-3.3.1-12]
 /// [MQTT-3.3.1-13]
+/// [MQTT-3.3.1-12]
 #[tokio::test]
 async fn mqtt_3_3_1_13_live_messages_keep_retain_only_as_published() {
     let (bench, mut publisher) = start().await;

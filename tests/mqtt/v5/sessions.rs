@@ -69,8 +69,8 @@ async fn mqtt_3_1_2_5_without_clean_start_the_session_goes_on() {
     client.expect_silence().await;
 }
 
-/// [MQTT-3.1.2-23]
 /// [MQTT-4.1.0-2]
+/// [MQTT-3.1.2-23]
 #[tokio::test]
 async fn mqtt_4_1_0_2_a_session_ends_with_its_expiry() {
     let bench = Bench::start().await;
@@ -96,8 +96,8 @@ async fn mqtt_4_1_0_2_a_session_ends_with_its_expiry() {
     assert!(bench.connect(&expiring("never", 1)).await.1);
 }
 
-/// [MQTT-3.1.2-23]
 /// [MQTT-4.1.0-2]
+/// [MQTT-3.1.2-23]
 #[tokio::test]
 async fn mqtt_4_1_0_2_the_session_of_a_connection_that_keeps_none_ends_when_it_is_taken_over() {
     let bench = Bench::start().await;

@@ -29,8 +29,8 @@ async fn all(client: &mut Client, most: usize) -> Vec<Packet> {
     packets
 }
 
-/// [MQTT-3.1.2-24]
 /// [MQTT-3.1.2-25]
+/// [MQTT-3.1.2-24]
 #[tokio::test]
 async fn mqtt_3_1_2_25_a_message_too_large_for_the_client_counts_as_sent() {
     let bench = Bench::start().await;
@@ -103,8 +103,8 @@ async fn mqtt_3_2_2_19_no_connack_is_larger_than_the_client_takes() {
     }
 }
 
-/// [MQTT-3.1.2-24]
 /// [MQTT-3.4.2-2]
+/// [MQTT-3.1.2-24]
 /// [MQTT-3.4.2-3]
 /// [MQTT-3.5.2-2]
 /// [MQTT-3.5.2-3]

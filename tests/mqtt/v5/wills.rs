@@ -23,8 +23,8 @@ fn expiring(client_id: &str, expiry_s: u32, delay_s: u32) -> Connect<'_> {
     delayed(client_id, delay_s).carrying(Properties::one(id::SESSION_EXPIRY, Value::Four(expiry_s)))
 }
 
-/// [MQTT-3.1.2-7]
 /// [MQTT-3.1.2-8]
+/// [MQTT-3.1.2-7]
 /// [MQTT-3.1.2-14]
 #[tokio::test]
 async fn mqtt_3_1_2_8_a_lost_connection_publishes_the_will() {
@@ -54,8 +54,8 @@ async fn mqtt_3_1_2_15_a_retained_will_is_retained() {
     assert_eq!((kept.text(), kept.retain, kept.qos), ("gone", true, 1));
 }
 
-/// [MQTT-3.1.2-10]
 /// [MQTT-3.14.4-3]
+/// [MQTT-3.1.2-10]
 #[tokio::test]
 async fn mqtt_3_14_4_3_a_normal_disconnect_discards_the_will() {
     let bench = Bench::start().await;
@@ -71,8 +71,8 @@ async fn mqtt_3_14_4_3_a_normal_disconnect_discards_the_will() {
     watcher.expect_silence().await;
 }
 
-/// [MQTT-3.1.2-8]
 /// [MQTT-3.1.2-10]
+/// [MQTT-3.1.2-8]
 #[tokio::test]
 async fn mqtt_3_1_2_10_a_will_is_published_once_and_with_any_other_disconnect() {
     let bench = Bench::start().await;
@@ -89,8 +89,8 @@ async fn mqtt_3_1_2_10_a_will_is_published_once_and_with_any_other_disconnect() 
     }
 }
 
-/// [MQTT-3.1.2-8]
 /// [MQTT-3.1.4-3]
+/// [MQTT-3.1.2-8]
 #[tokio::test]
 async fn mqtt_3_1_4_3_a_connection_that_is_taken_over_publishes_its_will_but_not_a_delayed_one() {
     let bench = Bench::start().await;
