@@ -1,8 +1,8 @@
 //! One client's session: what outlives its connection. Pure: acknowledgements in, packets to send out.
 //!
 //! Invariants: the first `sent` entries of `in_flight` were sent on the present connection, the rest
-//! (left over from an earlier one) follow in the same order before anything of the queue; a packet id
-//! is in `in_flight` at most once.
+//! (left over from an earlier one) follow in the same order before anything of the queue, PUBREL before PUBLISH
+//! where the window is too small for all; a packet id is in `in_flight` at most once.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -139,8 +139,10 @@ impl Session {
         self.epoch += 1;
         self.window = window.into();
         self.sent = 0;
-        // PUBREL needs no room in the window (MQTT-3.3.4-10): it must not wait behind PUBLISH packets that do.
-        self.in_flight.make_contiguous().sort_by_key(|entry| entry.parcel.is_some());
+        if self.in_flight.len() > self.window {
+            // PUBREL needs no room in the window (MQTT-3.3.4-10): it must not wait behind PUBLISH packets that do.
+            self.in_flight.make_contiguous().sort_by_key(|entry| entry.parcel.is_some());
+        }
         self.asleep = false;
         self.expiry = expiry;
         self.expires = None;
