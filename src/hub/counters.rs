@@ -43,8 +43,21 @@ pub struct Counters {
     pub queued: u64,
     /// Their topic and payload bytes; a message counts once for each session it waits for.
     pub queued_bytes: u64,
+    /// The sessions for which most waits or most was lost, at most [`Counters::LAGGARDS`], the worst first.
+    pub laggards: Vec<Laggard>,
+    /// Bytes that clients make the hub hold; a message counts once for each session it waits for.
+    pub memory: u64,
+    /// The most they were.
+    pub memory_most: u64,
+    /// The most they may be.
+    pub memory_bound: u64,
+    /// `free`, `tight` (QoS 0 and those who lag behind most lose messages), `full` (publishers and new sessions are
+    /// refused) or `exhausted` (buffers do not grow any more).
+    pub memory_level: &'static str,
     /// Messages dropped because a receiver's queue was full, or the receiver takes no packet that large.
     pub dropped: u64,
+    /// The same by cause.
+    pub dropped_by: BTreeMap<&'static str, u64>,
     /// Messages that expired while they waited.
     pub expired: u64,
     /// Queued messages that new rules took from their receivers.
@@ -63,6 +76,26 @@ pub struct Counters {
     pub closed: BTreeMap<&'static str, u64>,
 }
 
+impl Counters {
+    /// How many laggards are listed at most.
+    pub const LAGGARDS: usize = 10;
+}
+
+/// A session for which messages wait.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Laggard {
+    /// Its client id.
+    pub client_id: String,
+    /// Whether its client is connected.
+    pub connected: bool,
+    /// Messages that wait or are on their way.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Messages with QoS 1 and 2 that found no room, since the session began or the hub started.
+    pub lost: u64,
+}
+
 /// The live counters; each is only ever a statistic, so no order between them is needed.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -79,13 +112,62 @@ pub(crate) struct Tally {
     pub(crate) payload_out: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
-    pub(crate) dropped: AtomicU64,
+    dropped: [AtomicU64; Cause::ALL.len()],
     pub(crate) expired: AtomicU64,
     pub(crate) withheld: AtomicU64,
     subscriptions: AtomicU64,
     shared_subscriptions: AtomicU64,
     refused: Mutex<BTreeMap<&'static str, u64>>,
     closed: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+/// Why a message did not reach a receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// QoS 0 for a session whose client is not connected.
+    Qos0Offline,
+    /// QoS 0 that made room in the queue of a client that lags behind.
+    Qos0Slow,
+    /// The queue of a connected client is full.
+    Slow,
+    /// The queue of a session whose client is not connected is full.
+    Offline,
+    /// The memory of the hub is nearly used up, and this receiver holds more of it than others.
+    Memory,
+    /// The client takes no packet that large.
+    TooLarge,
+    /// QoS 0 behind messages that a durable consumer has no room for.
+    HeldBack,
+    /// The queue of a part of this process is full.
+    Inside,
+}
+
+impl Cause {
+    /// All of them.
+    pub(crate) const ALL: [Cause; 8] = [
+        Cause::Qos0Offline,
+        Cause::Qos0Slow,
+        Cause::Slow,
+        Cause::Offline,
+        Cause::Memory,
+        Cause::TooLarge,
+        Cause::HeldBack,
+        Cause::Inside,
+    ];
+
+    /// A stable word for figures.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Cause::Qos0Offline => "qos0_offline",
+            Cause::Qos0Slow => "qos0_slow",
+            Cause::Slow => "slow",
+            Cause::Offline => "offline",
+            Cause::Memory => "memory",
+            Cause::TooLarge => "too_large",
+            Cause::HeldBack => "held_back",
+            Cause::Inside => "inside",
+        }
+    }
 }
 
 /// Adds to a counter.
@@ -135,6 +217,16 @@ impl Tally {
         bump(&self.closed, word);
     }
 
+    /// Messages did not reach a receiver.
+    pub(crate) fn dropped(&self, cause: Cause, count: usize) {
+        add(&self.dropped[cause as usize], count);
+    }
+
+    fn dropped_by(&self) -> BTreeMap<&'static str, u64> {
+        let count = |cause: &Cause| self.dropped[*cause as usize].load(Relaxed);
+        Cause::ALL.iter().map(|cause| (cause.word(), count(cause))).filter(|(_, count)| *count > 0).collect()
+    }
+
     /// A copy; zero is what others count: uptime, sessions and what waits for them, retained messages.
     pub(crate) fn read(&self) -> Counters {
         let copy = |map: &Mutex<BTreeMap<_, _>>| map.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -152,7 +244,8 @@ impl Tally {
             payload_out: self.payload_out.load(Relaxed),
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
-            dropped: self.dropped.load(Relaxed),
+            dropped: self.dropped.iter().map(|count| count.load(Relaxed)).sum(),
+            dropped_by: self.dropped_by(),
             expired: self.expired.load(Relaxed),
             withheld: self.withheld.load(Relaxed),
             subscriptions: self.subscriptions.load(Relaxed),

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::queue::{Parcel, Queue};
+use super::queue::{Dropped, Parcel, Queue};
 use super::router::Router;
 use crate::model::{Filter, Message, Topic};
 
@@ -37,8 +37,7 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many messages were dropped.
-    pub(crate) fn push(&self, parcel: Parcel) -> usize {
+    pub(crate) fn push(&self, parcel: Parcel) -> Dropped {
         let dropped = self.lock().push(parcel);
         self.arrived.notify_one();
         dropped
@@ -61,7 +60,7 @@ pub struct Subscription {
 
 impl Subscription {
     pub(crate) fn open(router: &Arc<Router>, filters: Vec<Filter>, capacity: usize, stop: CancellationToken) -> Self {
-        let queue = Mutex::new(Queue::new(capacity.max(1), MAX_BYTES));
+        let queue = Mutex::new(Queue::new(capacity.max(1), MAX_BYTES, &router.memory));
         let inbox = Arc::new(Inbox { queue, arrived: Notify::new() });
         router.add_inbox(&filters, &inbox);
         let replay = filters.iter().cloned().collect();

@@ -16,6 +16,7 @@ mod doors;
 mod durable;
 mod inbox;
 mod live;
+mod memory;
 mod places;
 mod queue;
 mod retained;
@@ -45,11 +46,11 @@ use places::Places;
 use router::{Router, Wakes};
 use sessions::Sessions;
 
-pub use counters::Counters;
+pub use counters::{Counters, Laggard};
 pub use doors::TlsError;
 pub use durable::{Durable, Full};
 pub use inbox::{Delivery, Subscription};
-pub use settings::{Anonymous, Limits, Rule, Settings, Tls};
+pub use settings::{Anonymous, Limits, MAX_LEVELS, Rule, Settings, Tls};
 pub use sys::topics as sys_topics;
 
 /// The broker; a cheap handle.
@@ -74,20 +75,27 @@ struct Shared {
 
 impl Shared {
     fn new(settings: Settings, stop: CancellationToken) -> Self {
-        let (live, router) = (Live::new(settings), Arc::new(Router::default()));
+        let router = Arc::new(Router::default());
+        router.bound(&settings.limits);
+        let live = Live::new(settings);
         let (sessions, places, started) = (Sessions::default(), Places::default(), Instant::now());
         Self { live, router, sessions, places, started, stop }
     }
 
     fn counters(&self) -> Counters {
         let survey = self.sessions.survey();
-        let retained = self.router.retained();
+        let (retained, memory) = (self.router.retained(), &self.router.memory);
         Counters {
             heap: sys::heap(),
             uptime_s: self.started.elapsed().as_secs(),
             sessions: survey.sessions,
             queued: survey.queued,
             queued_bytes: survey.queued_bytes,
+            laggards: survey.laggards,
+            memory: memory.used() as u64,
+            memory_most: memory.most() as u64,
+            memory_bound: memory.bound() as u64,
+            memory_level: memory.level().word(),
             retained: retained.len() as u64,
             retained_bytes: retained.bytes() as u64,
             ..self.router.tally.read()
@@ -160,7 +168,9 @@ impl Hub {
         if self.shared.live.replace(settings) {
             tracing::warn!("the hub listens where it did: other addresses need a restart");
         }
-        self.shared.sessions.reload(&self.shared.router, &self.shared.settings());
+        let settings = self.shared.settings();
+        self.shared.router.bound(&settings.limits);
+        self.shared.sessions.reload(&self.shared.router, &settings);
     }
 
     /// Reads the files named in `tls` again and uses them for new connections; those that are there stay.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::memory::{Memory, Share};
 use crate::model::{Message, Qos};
+
+/// What a message takes beside its own bytes: itself, its reference counts and those of the allocator.
+const OVERHEAD: usize = size_of::<Message>() + 64;
 
 /// A message on its way to one receiver.
 #[derive(Debug, Clone)]
@@ -27,10 +31,26 @@ impl Parcel {
         self.size() + size_of::<Self>()
     }
 
+    /// What it counts against the memory of the hub; a message that waits for several receivers counts for each.
+    pub(crate) fn cost(&self) -> usize {
+        self.weight() + OVERHEAD
+    }
+
     /// The bytes of the message.
     pub(crate) fn size(&self) -> usize {
         self.message.weight()
     }
+}
+
+/// What did not find room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Dropped {
+    /// Messages with QoS 0.
+    pub(crate) qos0: usize,
+    /// Messages with QoS 1 or 2.
+    pub(crate) kept: usize,
+    /// The queue itself had room: it was the memory of the hub that had none.
+    pub(crate) by_memory: bool,
 }
 
 /// A bounded queue of parcels.
@@ -42,11 +62,57 @@ pub(crate) struct Queue {
     droppable: usize,
     max_messages: usize,
     max_bytes: usize,
+    /// Bytes of messages that have left the queue and are not done with.
+    on_their_way: usize,
+    /// Bytes that its owner holds for other things.
+    fixed: usize,
+    share: Share,
 }
 
 impl Queue {
-    pub(crate) fn new(max_messages: usize, max_bytes: usize) -> Self {
-        Self { parcels: VecDeque::new(), bytes: 0, droppable: 0, max_messages, max_bytes }
+    pub(crate) fn new(max_messages: usize, max_bytes: usize, memory: &Arc<Memory>) -> Self {
+        let share = Share::new(memory);
+        let (parcels, bytes, droppable, on_their_way, fixed) = (VecDeque::new(), 0, 0, 0, 0);
+        Self { parcels, bytes, droppable, max_messages, max_bytes, on_their_way, fixed, share }
+    }
+
+    /// A message that was taken out is on its way; the owner keeps it until [`Queue::done`].
+    pub(crate) fn sent(&mut self, parcel: &Parcel) {
+        self.on_their_way += parcel.cost();
+        self.settle();
+    }
+
+    /// The owner has let go of a message that was on its way.
+    pub(crate) fn done(&mut self, parcel: &Parcel) {
+        self.on_their_way -= parcel.cost();
+        self.settle();
+    }
+
+    /// The owner holds so many bytes for other things.
+    pub(crate) fn hold(&mut self, bytes: usize) {
+        self.fixed = bytes;
+        self.settle();
+    }
+
+    /// What its messages cost, waiting or on their way.
+    pub(crate) fn cost(&self) -> usize {
+        self.bytes + self.parcels.len() * OVERHEAD + self.on_their_way
+    }
+
+    fn settle(&mut self) {
+        let spare = (self.parcels.capacity() - self.parcels.len()) * size_of::<Parcel>();
+        self.share.set(self.cost() + spare + self.fixed);
+    }
+
+    /// Gives back places that it does not need now.
+    pub(crate) fn shrink(&mut self) {
+        self.parcels.shrink_to_fit();
+        self.settle();
+    }
+
+    /// Whether it holds more than half of what the memory of the hub allows it now.
+    fn is_half_allowed(&self) -> bool {
+        self.cost() > self.share.memory().allowance(Qos::AtLeastOnce) / 2
     }
 
     /// New bounds; what waits already may stay above them.
@@ -69,23 +135,29 @@ impl Queue {
 
     /// Whether more than half of a bound is used.
     pub(crate) fn is_half_full(&self) -> bool {
-        self.parcels.len() > self.max_messages / 2 || self.bytes > self.max_bytes / 2
+        self.parcels.len() > self.max_messages / 2 || self.bytes > self.max_bytes / 2 || self.is_half_allowed()
     }
 
     /// Appends `parcel`. When a bound is hit the oldest QoS 0 messages go; when there are none, `parcel` goes.
-    /// Returns how many messages were dropped.
-    pub(crate) fn push(&mut self, parcel: Parcel) -> usize {
-        let weight = parcel.weight();
-        let mut dropped = 0;
-        while self.parcels.len() >= self.max_messages || self.bytes + weight > self.max_bytes {
-            dropped += 1;
+    pub(crate) fn push(&mut self, parcel: Parcel) -> Dropped {
+        let mut dropped = Dropped::default();
+        loop {
+            let full = self.parcels.len() >= self.max_messages || self.bytes + parcel.weight() > self.max_bytes;
+            dropped.by_memory = !full && self.cost() + parcel.cost() > self.share.memory().allowance(parcel.qos);
+            if !full && !dropped.by_memory {
+                break;
+            }
             if !self.drop_oldest_qos0() {
+                let qos0 = parcel.qos == Qos::AtMostOnce;
+                *(if qos0 { &mut dropped.qos0 } else { &mut dropped.kept }) += 1;
                 return dropped;
             }
+            dropped.qos0 += 1;
         }
-        self.bytes += weight;
+        self.bytes += parcel.weight();
         self.droppable += usize::from(parcel.qos == Qos::AtMostOnce);
         self.parcels.push_back(parcel);
+        self.settle();
         dropped
     }
 
@@ -101,6 +173,7 @@ impl Queue {
     pub(crate) fn pop(&mut self) -> Option<Parcel> {
         let parcel = self.parcels.pop_front()?;
         self.forget(&parcel);
+        self.settle();
         Some(parcel)
     }
 
@@ -123,6 +196,7 @@ impl Queue {
         });
         self.bytes -= bytes;
         self.droppable -= droppable;
+        self.settle();
         before - self.parcels.len()
     }
 }
@@ -142,16 +216,24 @@ mod tests {
         while let Some(parcel) = queue.pop() {
             all.push_str(std::str::from_utf8(&parcel.message.payload).unwrap());
         }
-        assert_eq!((queue.bytes, queue.droppable), (0, 0));
+        assert_eq!((queue.bytes, queue.droppable, queue.cost()), (0, 0, 0));
         all
+    }
+
+    fn queue(max_messages: usize, max_bytes: usize) -> Queue {
+        Queue::new(max_messages, max_bytes, &Arc::default())
+    }
+
+    fn count(dropped: Dropped) -> usize {
+        dropped.qos0 + dropped.kept
     }
 
     #[test]
     fn the_oldest_qos0_gives_way_then_the_newcomer() {
-        let mut queue = Queue::new(3, 1 << 20);
+        let mut queue = queue(3, 1 << 20);
         let pushes = [(1, "a", 0), (0, "b", 0), (0, "c", 0), (0, "d", 1), (1, "e", 1), (1, "f", 1), (1, "g", 1)];
         for (level, text, dropped) in pushes {
-            assert_eq!(queue.push(parcel(Qos::from_level(level).unwrap(), text)), dropped, "{text}");
+            assert_eq!(count(queue.push(parcel(Qos::from_level(level).unwrap(), text))), dropped, "{text}");
         }
         assert_eq!(texts(&mut queue), "aef");
     }
@@ -159,18 +241,18 @@ mod tests {
     #[test]
     fn bytes_are_bounded() {
         let one = parcel(Qos::AtLeastOnce, "12345").weight();
-        let mut queue = Queue::new(100, 2 * one);
-        assert_eq!(queue.push(parcel(Qos::AtMostOnce, "12345")), 0);
-        assert_eq!(queue.push(parcel(Qos::AtLeastOnce, "12345")), 0);
-        assert_eq!(queue.push(parcel(Qos::AtLeastOnce, "67890")), 1);
-        assert_eq!(queue.push(parcel(Qos::AtLeastOnce, "x")), 1);
+        let mut queue = queue(100, 2 * one);
+        assert_eq!(queue.push(parcel(Qos::AtMostOnce, "12345")), Dropped::default());
+        assert_eq!(queue.push(parcel(Qos::AtLeastOnce, "12345")), Dropped::default());
+        assert_eq!(queue.push(parcel(Qos::AtLeastOnce, "67890")), Dropped { qos0: 1, ..Dropped::default() });
+        assert_eq!(queue.push(parcel(Qos::AtLeastOnce, "x")), Dropped { kept: 1, ..Dropped::default() });
         assert_eq!(texts(&mut queue), "1234567890");
     }
 
     /// A message can be all properties: they count too.
     #[test]
     fn user_properties_cannot_get_past_the_bound() {
-        let mut queue = Queue::new(1000, 10_000);
+        let mut queue = queue(1000, 10_000);
         for _ in 0..1000 {
             let mut parcel = parcel(Qos::AtLeastOnce, "");
             let user = vec![(Arc::from("k"), "v".repeat(1000).into())];
@@ -181,9 +263,46 @@ mod tests {
         assert!(queue.len() < 10, "{} messages of 1000 bytes", queue.len());
     }
 
+    /// One receiver cannot take everything: it may hold as much as is left for the others.
+    #[test]
+    fn little_memory_bounds_a_queue_before_its_own_bounds_do() {
+        let memory = Arc::new(Memory::default());
+        memory.set_bound(1 << 20);
+        let mut queues = [0, 1, 2].map(|_| Queue::new(10_000, 1 << 20, &memory));
+        let text = "x".repeat(1000);
+        let lost = queues.iter_mut().map(|queue| {
+            let lost = (0..2000).map(|_| queue.push(parcel(Qos::AtLeastOnce, &text)));
+            lost.filter(|dropped| dropped.kept == 1 && dropped.by_memory).count()
+        });
+        assert!(lost.map(|lost| assert!(lost > 1000)).count() == 3);
+        let costs = queues.each_ref().map(Queue::cost);
+        assert!(costs[0] > 400_000 && costs[1] > 200_000 && costs[2] > 100_000, "{costs:?}");
+        assert!(memory.used() < (1 << 20) * 7 / 8 + 20_000, "{}", memory.used());
+        assert!(queues[2].is_half_full(), "publishers wait for it");
+        // QoS 0 is dropped before, but everybody gets something.
+        let dropped = queues[2].push(parcel(Qos::AtMostOnce, "x"));
+        assert_eq!(dropped, Dropped { qos0: 1, kept: 0, by_memory: true });
+        let mut idle = Queue::new(10, 1 << 20, &memory);
+        assert_eq!(idle.push(parcel(Qos::AtMostOnce, "x")), Dropped::default());
+        drop((queues, idle));
+        assert_eq!(memory.used(), 0);
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_held() {
+        let memory = Arc::new(Memory::default());
+        let mut queue = Queue::new(10, 1 << 20, &memory);
+        queue.push(parcel(Qos::AtLeastOnce, &"x".repeat(50_000)));
+        let sent = queue.pop().unwrap();
+        queue.sent(&sent);
+        assert!(memory.used() > 50_000);
+        queue.done(&sent);
+        assert!(memory.used() < 20_000);
+    }
+
     #[test]
     fn a_session_without_connection_keeps_no_qos0() {
-        let mut queue = Queue::new(10, 1 << 20);
+        let mut queue = queue(10, 1 << 20);
         for (level, text) in [(0, "a"), (1, "b"), (0, "c"), (2, "d")] {
             queue.push(parcel(Qos::from_level(level).unwrap(), text));
         }

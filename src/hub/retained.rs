@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::memory::{Level, Memory, Share};
 use super::sys;
 use crate::model::{Filter, Message, Topic};
 
-/// Bounds of all retained messages together.
-const MAX_MESSAGES: usize = 200_000;
-const MAX_BYTES: usize = 128 << 20;
+/// What a retained message takes beside its own bytes: itself, its place in the map, reference counts.
+const OVERHEAD: usize = size_of::<Message>() + size_of::<(Topic, Kept)>() + 64;
 
 /// A retained message and when it is worth nothing any more.
 #[derive(Debug, Clone)]
@@ -35,15 +35,46 @@ impl Kept {
 }
 
 /// All retained messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Retained {
     by_topic: BTreeMap<Topic, Kept>,
     bytes: usize,
     /// How many of them are the hub's own figures, which count against no bound: the hub has a fixed number.
     figures: usize,
+    max_messages: usize,
+    max_bytes: usize,
+    share: Share,
 }
 
 impl Retained {
+    /// Without bounds of its own.
+    pub(crate) fn new(memory: &Arc<Memory>) -> Self {
+        let (by_topic, bytes, figures, share) = (BTreeMap::new(), 0, 0, Share::new(memory));
+        Self { by_topic, bytes, figures, max_messages: usize::MAX, max_bytes: usize::MAX, share }
+    }
+
+    /// New bounds; what is there already may stay above them.
+    pub(crate) fn bound(&mut self, max_messages: usize, max_bytes: usize) {
+        (self.max_messages, self.max_bytes) = (max_messages, max_bytes);
+    }
+
+    /// Whether this message would be kept.
+    pub(crate) fn has_room(&self, message: &Message) -> bool {
+        if message.payload.is_empty() || sys::is_below(message.topic.as_str()) {
+            return true;
+        }
+        let old = self.by_topic.get(&message.topic).map(Kept::weight);
+        let weight = message.weight();
+        let fits = self.len() + usize::from(old.is_none()) <= self.max_messages
+            && self.bytes - old.unwrap_or(0) + weight <= self.max_bytes;
+        // A value that does not grow is kept, however little is left for others.
+        fits && (old.is_some_and(|old| weight <= old) || self.share.memory().level() < Level::Full)
+    }
+
+    fn settle(&mut self) {
+        self.share.set(self.bytes + self.by_topic.len() * OVERHEAD);
+    }
+
     /// How many there are, without the hub's own figures.
     pub(crate) fn len(&self) -> usize {
         self.by_topic.len() - self.figures
@@ -56,22 +87,21 @@ impl Retained {
     /// Keeps `message` as its topic's last value; an empty payload deletes it (MQTT-3.3.1-6).
     /// False when there is no room.
     pub(crate) fn keep(&mut self, message: &Arc<Message>, expires: Option<Instant>) -> bool {
+        let fits = self.has_room(message);
         if let Some(old) = self.by_topic.remove(&message.topic) {
             self.forget(&old);
         }
-        if message.payload.is_empty() {
-            return true;
+        if fits && !message.payload.is_empty() {
+            let kept = Kept { message: Arc::clone(message), expires };
+            if kept.is_figure() {
+                self.figures += 1;
+            } else {
+                self.bytes += kept.weight();
+            }
+            self.by_topic.insert(message.topic.clone(), kept);
         }
-        let kept = Kept { message: Arc::clone(message), expires };
-        if kept.is_figure() {
-            self.figures += 1;
-        } else if self.len() >= MAX_MESSAGES || self.bytes + kept.weight() > MAX_BYTES {
-            return false;
-        } else {
-            self.bytes += kept.weight();
-        }
-        self.by_topic.insert(message.topic.clone(), kept);
-        true
+        self.settle();
+        fits
     }
 
     fn forget(&mut self, kept: &Kept) {
@@ -106,6 +136,7 @@ impl Retained {
             *bytes -= if alive { 0 } else { kept.weight() };
             alive
         });
+        self.settle();
     }
 }
 
@@ -136,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_are_found_by_filter_in_steps() {
-        let mut retained = Retained::default();
+        let mut retained = Retained::new(&Arc::default());
         for topic in ["a", "a/b", "a/b/c", "a.x", "b/b", "é/t", "$SYS/x"] {
             assert!(retained.keep(&message(topic, "1"), None));
         }
@@ -150,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_figures_of_the_hub_are_not_counted() {
-        let mut retained = Retained::default();
+        let mut retained = Retained::new(&Arc::default());
         for topic in ["a", "$SYS/x", "$SYS/x", "$SYS", "$SYSTEM"] {
             assert!(retained.keep(&message(topic, "1"), None));
         }
@@ -163,7 +194,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn empty_payloads_delete_and_time_passes() {
-        let mut retained = Retained::default();
+        let mut retained = Retained::new(&Arc::default());
         retained.keep(&message("a", "1"), None);
         retained.keep(&message("a", ""), None);
         assert_eq!((retained.len(), retained.bytes()), (0, 0));

@@ -10,22 +10,34 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bell::Bell;
-use super::counters::{Tally, add};
+use super::counters::{Cause, Tally};
 use super::durable::{Consumer, Offered, offer};
 use super::inbox::Inbox;
-use super::queue::Parcel;
+use super::memory::Memory;
+use super::queue::{Dropped, Parcel};
 use super::retained::Retained;
-use super::routes::{Group, Member, Route, Routes, Subscriber, Subscription};
+use super::routes::{Group, Member, Routes, Subscriber, Subscription};
+use super::session::Pushed;
+use super::settings::Limits;
 use super::tree::{Tree, is_shallow};
 use crate::model::{Filter, Message, Topic};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Router {
     tree: RwLock<Tree<Subscriber>>,
     /// Rises with every change of the tree, so that a look-up can be used again until then.
     generation: AtomicU64,
     retained: RwLock<Retained>,
     pub(crate) tally: Tally,
+    pub(crate) memory: Arc<Memory>,
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        let memory = Arc::new(Memory::default());
+        let retained = RwLock::new(Retained::new(&memory));
+        Self { tree: RwLock::default(), generation: AtomicU64::default(), retained, tally: Tally::default(), memory }
+    }
 }
 
 /// Whom to wake when a batch of messages has been routed, and who has more waiting than it should.
@@ -66,6 +78,12 @@ impl Target {
 }
 
 impl Router {
+    /// New bounds of everything that is shared.
+    pub(crate) fn bound(&self, limits: &Limits) {
+        self.memory.set_bound(limits.memory);
+        self.retained_mut().bound(limits.retained_messages, limits.retained_bytes);
+    }
+
     fn tree(&self) -> RwLockReadGuard<'_, Tree<Subscriber>> {
         self.tree.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,22 +195,64 @@ impl Router {
         if message.retain && !self.retained_mut().keep(message, expires) {
             self.tally.refused("retained_full");
         }
-        let mut dropped = 0;
         for route in routes.sessions.iter().filter(|route| route.wants(message)) {
             let (qos, retain, ids) = (message.qos.min(route.qos), route.retain(message), route.ids.clone());
             let parcel = Parcel { message: Arc::clone(message), qos, retain, expires, ids };
-            dropped += push(route, parcel, wakes);
+            self.push(&route.member, parcel, wakes);
         }
         for group in &routes.groups {
-            dropped += push_to_one(group, message, expires, wakes);
+            self.push_to_one(group, message, expires, wakes);
         }
         for inbox in &routes.inboxes {
             let parcel =
                 Parcel { message: Arc::clone(message), qos: message.qos, retain: message.retain, expires, ids: None };
-            dropped += inbox.push(parcel);
+            let dropped = inbox.push(parcel);
+            self.tally.dropped(Cause::Inside, dropped.qos0 + dropped.kept);
         }
-        add(&self.tally.dropped, dropped);
         offer(message, &routes.durables)
+    }
+
+    fn push(&self, member: &Arc<Member>, parcel: Parcel, wakes: &mut Wakes) {
+        let mut session = member.lock();
+        let online = session.is_online();
+        let Pushed { dropped, begins, wake } = session.push(parcel);
+        let presses = online && wakes.pressed.is_none() && session.is_half_full();
+        drop(session);
+        if presses {
+            wakes.pressed = Some(Arc::clone(member));
+        }
+        wakes.bells.extend(wake);
+        if dropped != Dropped::default() {
+            self.count(dropped, online);
+        }
+        if begins {
+            tracing::warn!(client = %member.client_id, online, "messages are lost: the queue of this session is full");
+        }
+    }
+
+    fn count(&self, dropped: Dropped, online: bool) {
+        let (qos0, kept) = match (online, dropped.by_memory) {
+            (_, true) => (Cause::Memory, Cause::Memory),
+            (true, false) => (Cause::Qos0Slow, Cause::Slow),
+            (false, false) => (Cause::Qos0Offline, Cause::Offline),
+        };
+        self.tally.dropped(qos0, dropped.qos0);
+        self.tally.dropped(kept, dropped.kept);
+    }
+
+    /// The next member of the group that is connected and has room gets the message; else simply the next.
+    fn push_to_one(&self, group: &Group, message: &Arc<Message>, expires: Option<Instant>, wakes: &mut Wakes) {
+        let mut turn = group.in_turn();
+        let Some(first) = turn.clone().next() else { return };
+        let ready = |it: &&Subscription| {
+            let session = it.member.lock();
+            session.is_online() && !session.is_half_full()
+        };
+        let chosen = turn.find(ready).unwrap_or(first);
+        let (qos, retain) = (message.qos.min(chosen.options.qos), chosen.options.retain_as_published && message.retain);
+        let ids = chosen.id.map(|id| Arc::from([id]));
+        let parcel = Parcel { message: Arc::clone(message), qos, retain, expires, ids };
+        self.push(&chosen.member, parcel, wakes);
     }
 }
 
@@ -200,33 +260,6 @@ impl Router {
 fn expiry(message: &Message) -> Option<Instant> {
     let seconds = message.properties.as_ref()?.expiry_s?;
     Some(Instant::now() + Duration::from_secs(seconds.into()))
-}
-
-fn push(route: &Route, parcel: Parcel, wakes: &mut Wakes) -> usize {
-    let mut session = route.member.lock();
-    let (dropped, bell) = session.push(parcel);
-    if session.is_half_full() && session.is_online() && wakes.pressed.is_none() {
-        wakes.pressed = Some(Arc::clone(&route.member));
-    }
-    wakes.bells.extend(bell);
-    dropped
-}
-
-/// The next member of the group that is connected and has room gets the message; else simply the next.
-fn push_to_one(group: &Group, message: &Arc<Message>, expires: Option<Instant>, wakes: &mut Wakes) -> usize {
-    let mut turn = group.in_turn();
-    let Some(first) = turn.clone().next() else { return 0 };
-    let ready = |it: &&Subscription| {
-        let session = it.member.lock();
-        session.is_online() && !session.is_half_full()
-    };
-    let chosen = turn.find(ready).unwrap_or(first);
-    let (qos, retain) = (message.qos.min(chosen.options.qos), chosen.options.retain_as_published && message.retain);
-    let ids = chosen.id.map(|id| Arc::from([id]));
-    let parcel = Parcel { message: Arc::clone(message), qos, retain, expires, ids };
-    let (dropped, bell) = chosen.member.lock().push(parcel);
-    wakes.bells.extend(bell);
-    dropped
 }
 
 fn drop_member(values: &mut Vec<Subscriber>, subscription: &Subscription) {

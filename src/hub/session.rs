@@ -13,8 +13,10 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::bell::Bell;
-use super::queue::{Parcel, Queue};
+use super::memory::Memory;
+use super::queue::{Dropped, Parcel, Queue};
 use super::settings::Limits;
+use super::tree::levels;
 use crate::model::{Message, Qos, Receipt};
 
 /// What goes to the client next.
@@ -24,6 +26,49 @@ pub(crate) enum Outgoing {
     Publish { id: u16, dup: bool, parcel: Parcel },
     /// A PUBREL.
     Release { id: u16 },
+}
+
+impl Outgoing {
+    fn size(&self) -> usize {
+        match self {
+            Outgoing::Publish { parcel, .. } => parcel.size(),
+            Outgoing::Release { .. } => 0,
+        }
+    }
+}
+
+/// What a session without anything takes, what a QoS 2 packet id takes, and a level of a subscription.
+const SELF: usize = 1 << 10;
+const RECEIVED: usize = 64;
+const LEVEL: usize = 256;
+
+/// What a subscription takes: its text here and its branch in the topic tree.
+fn subscription(text: &str) -> usize {
+    2 * text.len() + levels(text) * LEVEL
+}
+
+/// Bytes taken at once.
+const BATCH: usize = 64 << 10;
+/// A client that has taken nothing for so long while its queue is full is disconnected; its session stays.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// What became of a message that was queued.
+#[derive(Debug, Default)]
+pub(crate) struct Pushed {
+    pub(crate) dropped: Dropped,
+    /// From now on messages with QoS 1 and 2 are lost, until there is room again.
+    pub(crate) begins: bool,
+    /// Whom to wake.
+    pub(crate) wake: Option<Arc<Bell>>,
+}
+
+/// What was taken.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// Messages that had expired.
+    pub(crate) expired: usize,
+    /// Nothing is left that may be sent now.
+    pub(crate) all: bool,
 }
 
 #[derive(Debug)]
@@ -77,6 +122,8 @@ pub(crate) struct DueWill {
 pub(crate) struct Session {
     /// By the whole filter text, `$share/...` included.
     pub(crate) subscriptions: HashSet<Box<str>>,
+    /// What they take in the topic tree.
+    subscribed: usize,
     queue: Queue,
     /// How many in front of the queue came in before `access` was in force.
     unjudged: usize,
@@ -97,8 +144,14 @@ pub(crate) struct Session {
     pub(crate) bell: Option<Arc<Bell>>,
     /// The owner has taken everything and waits for the bell.
     asleep: bool,
-    /// Packets the owners have taken.
+    /// Packets the owners have taken, and when the last one was.
     taken: u64,
+    progress: Instant,
+    /// A message was lost although the client is connected, and it takes nothing: its connection has to end.
+    too_slow: bool,
+    /// Messages with QoS 1 and 2 that found no room, in all; and whether they are dropped just now.
+    lost: u64,
+    losing: bool,
     /// How long it outlives the connection.
     pub(crate) expiry: Duration,
     /// Without a connection: when it ends.
@@ -108,10 +161,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, memory: &Arc<Memory>) -> Self {
         Self {
             subscriptions: HashSet::new(),
-            queue: Queue::new(limits.queued_messages, limits.queued_bytes),
+            subscribed: 0,
+            queue: Queue::new(limits.queued_messages, limits.queued_bytes, memory),
             unjudged: 0,
             access: None,
             local: false,
@@ -125,6 +179,10 @@ impl Session {
             bell: None,
             asleep: false,
             taken: 0,
+            progress: Instant::now(),
+            too_slow: false,
+            lost: 0,
+            losing: false,
             expiry: Duration::ZERO,
             expires: None,
             will: None,
@@ -144,9 +202,12 @@ impl Session {
             self.in_flight.make_contiguous().sort_by_key(|entry| entry.parcel.is_some());
         }
         self.asleep = false;
+        self.progress = Instant::now();
+        self.too_slow = false;
         self.expiry = expiry;
         self.expires = None;
         self.will = None;
+        self.settle();
         self.epoch
     }
 
@@ -165,6 +226,28 @@ impl Session {
         old && self.access.as_ref().is_some_and(forbidden)
     }
 
+    /// Adds a subscription; false when there was one with this filter.
+    pub(crate) fn subscribe(&mut self, text: &str) -> bool {
+        let new = self.subscriptions.insert(text.into());
+        self.subscribed += if new { subscription(text) } else { 0 };
+        self.settle();
+        new
+    }
+
+    /// Removes a subscription; false when there was none.
+    pub(crate) fn unsubscribe(&mut self, text: &str) -> bool {
+        let gone = self.subscriptions.remove(text);
+        self.subscribed -= if gone { subscription(text) } else { 0 };
+        self.settle();
+        gone
+    }
+
+    /// Tells how much is held beside messages.
+    fn settle(&mut self) {
+        let will = self.will.as_ref().map_or(0, |will| will.message.weight());
+        self.queue.hold(SELF + self.subscribed + will + self.received.len() * RECEIVED);
+    }
+
     /// Bounds the queue anew. Returns whom to tell.
     pub(crate) fn reload(&mut self, limits: &Limits) -> Option<Arc<Bell>> {
         self.queue.bound(limits.queued_messages, limits.queued_bytes);
@@ -176,7 +259,10 @@ impl Session {
         self.bell = None;
         self.expires = Some(expires);
         self.will = will;
-        self.queue.drop_qos0()
+        self.settle();
+        let dropped = self.queue.drop_qos0();
+        self.queue.shrink();
+        dropped
     }
 
     /// Whether there is something to resume: a session that ends with its connection is never another one's
@@ -209,34 +295,64 @@ impl Session {
         self.taken
     }
 
-    /// Queues a message. Returns how many messages were dropped for it, and whom to wake.
-    pub(crate) fn push(&mut self, parcel: Parcel) -> (usize, Option<Arc<Bell>>) {
-        if !self.is_online() && parcel.qos == Qos::AtMostOnce {
-            return (1, None);
-        }
-        let dropped = self.queue.push(parcel);
-        let wake = if std::mem::take(&mut self.asleep) { self.bell.clone() } else { None };
-        (dropped, wake)
+    /// Whether the client is connected and takes nothing while messages for it are lost.
+    pub(crate) fn is_too_slow(&self) -> bool {
+        self.too_slow
     }
 
-    /// Moves what may be sent now into `out`, at most `count`. Returns how many messages had expired.
-    /// When less than `count` comes out, the next push rings the bell.
-    pub(crate) fn take(&mut self, count: usize, now: Instant, out: &mut Vec<Outgoing>) -> usize {
-        let mut expired = 0;
+    /// Messages with QoS 1 and 2 that found no room.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Gives back what an idle session does not need.
+    pub(crate) fn shrink(&mut self) {
+        self.queue.shrink();
+    }
+
+    /// Queues a message.
+    pub(crate) fn push(&mut self, parcel: Parcel) -> Pushed {
+        if !self.is_online() && parcel.qos == Qos::AtMostOnce {
+            let dropped = Dropped { qos0: 1, ..Dropped::default() };
+            return Pushed { dropped, ..Pushed::default() };
+        }
+        let dropped = self.queue.push(parcel);
+        let begins = dropped.kept > 0 && !std::mem::replace(&mut self.losing, true);
+        if dropped.kept > 0 {
+            self.lost += dropped.kept as u64;
+            self.too_slow = self.is_online() && self.progress.elapsed() >= STALLED;
+        }
+        let awake = !std::mem::take(&mut self.asleep) && !self.too_slow;
+        let wake = if awake { None } else { self.bell.clone() };
+        Pushed { dropped, begins, wake }
+    }
+
+    /// Moves what may be sent now into `out`, at most `count` packets and about [`BATCH`] bytes.
+    /// When nothing is left to send, the next push rings the bell.
+    pub(crate) fn take(&mut self, count: usize, now: Instant, out: &mut Vec<Outgoing>) -> Taken {
+        let mut taken = Taken::default();
         let before = out.len();
         let enough = before + count;
-        while out.len() < enough {
+        let mut bytes = 0;
+        while out.len() < enough && bytes < BATCH {
             let Some(front) = self.next_ready() else {
                 self.asleep = true;
+                taken.all = true;
                 break;
             };
+            let last = out.len();
             match front {
                 Ready::Repeat => out.push(self.repeat()),
-                Ready::Fresh => expired += self.fresh(now, out),
+                Ready::Fresh => taken.expired += self.fresh(now, out),
             }
+            bytes += out[last..].iter().map(Outgoing::size).sum::<usize>();
         }
-        self.taken += (out.len() - before) as u64;
-        expired
+        if out.len() > before {
+            self.progress = now;
+            self.taken += (out.len() - before) as u64;
+            self.losing &= self.queue.is_half_full();
+        }
+        taken
     }
 
     fn next_ready(&self) -> Option<Ready> {
@@ -271,6 +387,7 @@ impl Session {
             return 0;
         }
         let id = self.free_id();
+        self.queue.sent(&parcel);
         self.in_flight.push_back(InFlight { id, parcel: Some(parcel.clone()) });
         self.sent += 1;
         out.push(Outgoing::Publish { id, dup: false, parcel });
@@ -294,7 +411,8 @@ impl Session {
     }
 
     fn finish(&mut self, at: usize) {
-        self.in_flight.remove(at);
+        let parcel = self.in_flight.remove(at).and_then(|entry| entry.parcel);
+        parcel.inspect(|parcel| self.queue.done(parcel));
         self.sent -= 1;
     }
 
@@ -319,7 +437,8 @@ impl Session {
                 Known::Yes
             }
             Some(at) => {
-                self.in_flight[at].parcel = None;
+                let parcel = self.in_flight[at].parcel.take();
+                parcel.inspect(|parcel| self.queue.done(parcel));
                 Known::Yes
             }
             None => Known::No,
@@ -350,6 +469,7 @@ impl Session {
         match self.received.entry(id) {
             Entry::Vacant(place) => {
                 place.insert(mine);
+                self.settle();
                 Arrival::New
             }
             Entry::Occupied(mut place) => match place.get() {
@@ -373,7 +493,9 @@ impl Session {
 
     /// PUBREL, or a PUBREC that refused.
     pub(crate) fn released(&mut self, id: u16) -> Known {
-        if self.received.remove(&id).is_some() { Known::Yes } else { Known::No }
+        let known = if self.received.remove(&id).is_some() { Known::Yes } else { Known::No };
+        self.settle();
+        known
     }
 
     /// The connection `epoch` has ended: what it took and will not route counts as new when it is repeated.

@@ -52,7 +52,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut session = Session::new(&Limits::default());
+        let mut session = Session::new(&Limits::default(), &Arc::default());
         session.resume(Arc::default(), WINDOW, Duration::MAX);
         let (pushed, got, answers) = (Vec::new(), Vec::new(), VecDeque::new());
         let (open, outstanding) = (HashSet::new(), HashSet::new());
@@ -64,8 +64,9 @@ impl World {
         let payload = number.to_be_bytes();
         let message = Arc::new(Message::own(Topic::new("t").unwrap(), payload));
         let qos = Qos::from_level(level).unwrap();
-        let (dropped, _) = self.session.push(Parcel { message, qos, retain: false, expires: None, ids: None });
-        assert_eq!(dropped, 0);
+        let Pushed { dropped, .. } =
+            self.session.push(Parcel { message, qos, retain: false, expires: None, ids: None });
+        assert_eq!(dropped, Dropped::default());
         self.pushed.push((level, number));
     }
 

@@ -1,5 +1,6 @@
 //! All sessions by client id: take-over, expiry, delayed wills.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 use super::access::{Access, Subject};
 use super::bell::Bell;
 use super::codec::Reason;
-use super::counters::add;
+use super::counters::{Cause, Counters, Laggard, add};
 use super::router::{Router, Target};
 use super::routes::Member;
 use super::session::{DueWill, Session};
@@ -43,6 +44,7 @@ pub(crate) struct Survey {
     /// Messages that wait or are on their way, and their bytes.
     pub(crate) queued: u64,
     pub(crate) queued_bytes: u64,
+    pub(crate) laggards: Vec<Laggard>,
 }
 
 /// A connection's hold on its session.
@@ -65,10 +67,20 @@ impl Sessions {
         let members: Vec<_> = self.lock().values().cloned().collect();
         let mut survey = Survey { sessions: members.len() as u64, ..Survey::default() };
         for member in members {
-            let (messages, bytes) = member.lock().waiting();
-            survey.queued += messages as u64;
-            survey.queued_bytes += bytes as u64;
+            let session = member.lock();
+            let (messages, bytes) = session.waiting();
+            let (messages, bytes, connected, lost) =
+                (messages as u64, bytes as u64, session.is_online(), session.lost());
+            drop(session);
+            survey.queued += messages;
+            survey.queued_bytes += bytes;
+            if messages + lost > 0 {
+                let client_id = member.client_id.to_string();
+                survey.laggards.push(Laggard { client_id, connected, messages, bytes, lost });
+            }
         }
+        survey.laggards.sort_unstable_by_key(|it| Reverse((it.bytes, it.lost)));
+        survey.laggards.truncate(Counters::LAGGARDS);
         survey
     }
 
@@ -95,7 +107,7 @@ impl Sessions {
         if old.is_none() && members.len() >= limits.sessions {
             return Err(Reason::QUOTA_EXCEEDED);
         }
-        let mut session = Session::new(limits);
+        let mut session = Session::new(limits, &router.memory);
         session.local = wish.local;
         let epoch = session.resume(wish.bell, wish.window, wish.expiry);
         let member = Arc::new(Member::new(Arc::clone(&wish.client_id), wish.user, wish.access, session));
@@ -130,7 +142,7 @@ impl Sessions {
             }
             now => (now.map(|(message, _)| message), None),
         };
-        add(&router.tally.dropped, session.suspend(now + expiry, later));
+        router.tally.dropped(Cause::Qos0Offline, session.suspend(now + expiry, later));
         drop(session);
         if expiry.is_zero() {
             self.remove(router, member);

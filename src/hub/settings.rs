@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::model::Name;
 
+/// The most levels a topic may have: it bounds the depth of every walk through the topic tree.
+pub const MAX_LEVELS: usize = 128;
+
 /// Who may connect without a user name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anonymous {
@@ -44,6 +47,17 @@ pub struct Limits {
     pub session_expiry: Duration,
     /// Sessions, connected or not.
     pub sessions: usize,
+    /// Levels of a topic or topic filter.
+    pub topic_levels: usize,
+    /// Subscriptions of one client.
+    pub subscriptions: usize,
+    /// Retained messages.
+    pub retained_messages: usize,
+    /// Topic, payload and property bytes of all retained messages.
+    pub retained_bytes: usize,
+    /// Bytes of everything that clients can make the hub hold: what waits for sessions, retained messages,
+    /// subscriptions, held publishes and buffers.
+    pub memory: usize,
 }
 
 impl Default for Limits {
@@ -61,6 +75,11 @@ impl Default for Limits {
             topic_alias: 16,
             session_expiry: Duration::from_secs(7 * 86_400),
             sessions: 1000,
+            topic_levels: MAX_LEVELS,
+            subscriptions: 1000,
+            retained_messages: 200_000,
+            retained_bytes: 48 << 20,
+            memory: 96 << 20,
         }
     }
 }

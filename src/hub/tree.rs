@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::settings::MAX_LEVELS;
 use crate::model::Filter;
-
-/// The most levels a filter or topic may have: it bounds the depth of every walk.
-pub(crate) const LEVELS: usize = 128;
 
 /// Values by topic filter.
 #[derive(Debug)]
@@ -36,9 +34,14 @@ impl<V> Default for Tree<V> {
     }
 }
 
-/// Whether `text` has few enough levels.
+/// Whether `text` has no more levels than may ever be.
 pub(crate) fn is_shallow(text: &str) -> bool {
-    text.bytes().filter(|&byte| byte == b'/').count() < LEVELS
+    levels(text) <= MAX_LEVELS
+}
+
+/// How many levels a topic or filter has.
+pub(crate) fn levels(text: &str) -> usize {
+    1 + text.bytes().filter(|&byte| byte == b'/').count()
 }
 
 impl<V> Tree<V> {
@@ -198,7 +201,7 @@ mod tests {
 
     #[test]
     fn depth_is_bounded() {
-        assert!(is_shallow(&"/".repeat(LEVELS - 1)));
-        assert!(!is_shallow(&"/".repeat(LEVELS)));
+        assert!(is_shallow(&"/".repeat(MAX_LEVELS - 1)));
+        assert!(!is_shallow(&"/".repeat(MAX_LEVELS)));
     }
 }

@@ -7,11 +7,14 @@ use super::super::access::Access;
 use super::super::router::Router;
 use super::super::routes::Routes;
 use super::super::settings::Settings;
+use super::super::tree::levels;
 use super::message::is_open;
 use crate::model::Topic;
 
 /// Topics remembered at once.
 const MOST: usize = 64;
+/// The longest of them, in bytes: what a client can make the hub remember is bounded.
+const LONGEST: usize = 512;
 
 /// A topic that was looked up.
 #[derive(Debug, Clone)]
@@ -51,14 +54,16 @@ impl Cache {
         if let Some(looked) = self.topics.get(name) {
             return Some(looked.clone());
         }
-        let topic = Topic::new(name).ok().filter(|_| super::super::tree::is_shallow(name))?;
+        let topic = Topic::new(name).ok().filter(|_| levels(name) <= settings.limits.topic_levels)?;
         let routes = Arc::new(router.routes(&topic));
         let open = is_open(name, settings) && access.may_publish(&topic);
         let looked = Looked { topic: topic.clone(), routes, open };
         if self.topics.len() == MOST {
             self.topics.clear();
         }
-        self.topics.insert(topic, looked.clone());
+        if name.len() <= LONGEST {
+            self.topics.insert(topic, looked.clone());
+        }
         Some(looked)
     }
 }

@@ -25,6 +25,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.wire.pending() == 0 {
             self.took = now;
             self.wire.shrink();
+            self.outgoing = Vec::new();
+            self.member.lock().shrink();
         }
         if now.duration_since(self.took) >= STALLED {
             return Err(End::Closed(Reason::SERVER_BUSY, "the client takes nothing"));

@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::super::codec::{Ack, Packet, Publish, Reason, Version};
-use super::super::counters::add;
+use super::super::counters::{Cause, add};
 use super::super::session::Outgoing;
 use super::{Connection, End, message};
 use crate::model::Qos;
@@ -14,6 +14,9 @@ const BATCH: usize = 64 << 10;
 /// Messages taken from the session at once.
 const TAKE: usize = 256;
 
+/// Why a client is disconnected that takes nothing while its queue is full.
+pub(super) const TOO_SLOW: &str = "the client takes too little: its queue is full";
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Fills the output buffer with what may be sent now.
     pub(super) fn fill_output(&mut self) -> Result<(), End> {
@@ -21,18 +24,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while self.wire.pending() < BATCH {
             let mut outgoing = std::mem::take(&mut self.outgoing);
             let mut session = self.session()?;
-            let expired = session.take(TAKE, now, &mut outgoing);
+            if session.is_too_slow() {
+                return Err(End::Closed(Reason::QUOTA_EXCEEDED, TOO_SLOW));
+            }
+            let taken = session.take(TAKE, now, &mut outgoing);
             let (queued, withheld) = (session.queued(), std::mem::take(&mut session.withheld));
             drop(session);
-            add(&self.hub.router.tally.expired, expired);
+            add(&self.hub.router.tally.expired, taken.expired);
             add(&self.hub.router.tally.withheld, withheld);
-            let took = outgoing.len();
             for item in outgoing.drain(..) {
                 self.deliver(&item, now)?;
             }
             self.outgoing = outgoing;
             let more = queued < TAKE && self.replay()?;
-            if took < TAKE && !more {
+            if taken.all && !more {
                 break;
             }
         }
@@ -51,7 +56,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 // Without an alias it may fit where it does not with one.
                 let sent = aliased || alias.is_some() && self.write(&Packet::Publish(plain()));
                 if !sent {
-                    add(&self.hub.router.tally.dropped, 1);
+                    self.hub.router.tally.dropped(Cause::TooLarge, 1);
                     if parcel.qos != Qos::AtMostOnce {
                         self.session()?.skip(*id);
                     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::access::Refused;
 use super::super::codec::{CodecError, Connack, Connect, Packet, Properties, Reason, Version, Will};
 use super::super::settings::{Limits, Settings};
+use super::super::tree::levels;
 use super::message::{self, is_open};
 use crate::model::{Message, Origin, Qos, Topic};
 
@@ -112,7 +113,7 @@ fn expiry(connect: &Connect<'_>, asked: &Properties<'_>, limits: &Limits) -> (Du
 
 fn will(will: &Will<'_>, client_id: &Arc<str>, settings: &Settings) -> Result<(Message, Duration), Refused> {
     let limits = &settings.limits;
-    let topic = Topic::new(will.topic).ok().filter(|topic| super::super::tree::is_shallow(topic.as_str()));
+    let topic = Topic::new(will.topic).ok().filter(|topic| levels(topic.as_str()) <= limits.topic_levels);
     let Some(topic) = topic else { return refuse(Reason::TOPIC_NAME_INVALID, "the will's topic is not a topic name") };
     if will.qos as u8 > limits.qos {
         return refuse(Reason::QOS_NOT_SUPPORTED, "the will's QoS is too high");

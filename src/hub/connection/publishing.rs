@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::super::codec::{Ack, Packet, Publish, Reason};
-use super::super::counters::add;
+use super::super::counters::Cause;
 use super::super::durable::Offered;
 use super::super::session::Arrival;
 use super::acks::Waiting;
@@ -137,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return;
         }
         if message.qos == Qos::AtMostOnce && self.held_bytes > Held::BYTES / 2 {
-            add(&self.hub.router.tally.dropped, 1);
+            self.hub.router.tally.dropped(Cause::HeldBack, 1);
             return;
         }
         let held = Held { message, id };

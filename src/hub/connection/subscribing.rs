@@ -6,15 +6,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::super::codec::{Options, Packet, Reason, RetainHandling, Subscribe, Unsubscribe, Verdicts};
+use super::super::memory::Level;
 use super::super::queue::Parcel;
 use super::super::router::Target;
 use super::super::routes::Subscription;
+use super::super::tree::levels;
 use super::profile::Profile;
 use super::{Connection, End};
 use crate::model::{Filter, Topic};
 
-/// Subscriptions of one client.
-const MOST: usize = 1000;
 /// Retained messages queued at once for one client.
 const STEP: usize = 64;
 
@@ -40,7 +40,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn subscribe_one(&mut self, text: &str, mut options: Options, id: Option<u32>) -> Result<Reason, End> {
-        let Some(target) = Target::parse(text) else { return Ok(Reason::TOPIC_FILTER_INVALID) };
+        let limits = &self.rules.limits;
+        let target = Target::parse(text).filter(|target| levels(target.filter.as_str()) <= limits.topic_levels);
+        let Some(target) = target else { return Ok(Reason::TOPIC_FILTER_INVALID) };
         if target.group.is_some() && options.no_local {
             return Err(End::Closed(Reason::PROTOCOL_ERROR, "no-local on a shared subscription"));
         }
@@ -50,10 +52,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         options.qos = Profile::grant(options.qos, &self.settings.limits);
         let mut session = self.session()?;
         let known = session.subscriptions.contains(text);
-        if !known && session.subscriptions.len() >= MOST {
+        let full = self.hub.router.memory.level() >= Level::Full;
+        if !known && (full || session.subscriptions.len() >= limits.subscriptions) {
             return Ok(Reason::QUOTA_EXCEEDED);
         }
-        session.subscriptions.insert(text.into());
+        session.subscribe(text);
         drop(session);
         self.hub.router.subscribe(&target, Subscription { member: Arc::clone(&self.member), options, id });
         if !known {
@@ -74,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<(), End> {
         let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
         for &text in &unsubscribe.filters {
-            let removed = self.session()?.subscriptions.remove(text);
+            let removed = self.session()?.unsubscribe(text);
             match Target::parse(text) {
                 Some(target) if removed => {
                     self.replays.retain(|replay| target.group.is_some() || replay.filter != target.filter);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::units::{Bytes, Every};
 use crate::config::{Problems, Table};
-use crate::hub::Limits;
+use crate::hub::{Limits, MAX_LEVELS};
 
 /// `[hub.limits]`.
 pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Limits {
@@ -16,6 +16,9 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Limits {
     let packet_size = bytes("packet_size", default.packet_size);
     let payload_size = bytes("payload_size", default.payload_size);
     let queued_bytes = bytes("queued_bytes", default.queued_bytes);
+    let retained_bytes = bytes("retained_bytes", default.retained_bytes);
+    let memory = Bytes(4 << 20)..=Bytes(64 << 30);
+    let memory = fields.within("memory", Bytes(default.memory as u64), memory).0.min(usize::MAX as u64) as usize;
     // The protocol has 16 bits for the keep-alive in seconds (MQTT 5.0 section 3.1.2.10), 32 for the session's.
     let keepalive = Every(Duration::from_secs(1))..=Every(Duration::from_secs(65_535));
     let limits = Limits {
@@ -31,10 +34,19 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Limits {
         topic_alias: fields.within("topic_alias", default.topic_alias, 0..=65_535),
         session_expiry: fields.within("session_expiry", Every(default.session_expiry), days(0)..=days(3650)).0,
         sessions: fields.within("sessions", default.sessions, 1..=100_000),
+        topic_levels: fields.within("topic_levels", default.topic_levels, 1..=MAX_LEVELS),
+        subscriptions: fields.within("subscriptions", default.subscriptions, 1..=100_000),
+        retained_messages: fields.within("retained_messages", default.retained_messages, 0..=10_000_000),
+        retained_bytes,
+        memory,
     };
     if payload_size > packet_size && fields.has("payload_size") {
         let help = format!("the payload is a part of the packet: at most {}", Bytes(packet_size as u64));
         fields.wrong("payload_size", "`payload_size` is larger than `packet_size`", Some(help));
+    }
+    if memory < 4 * packet_size {
+        let help = format!("at least four of the largest packets: {}", Bytes(4 * packet_size as u64));
+        fields.wrong("memory", "`memory` is too little for `packet_size`", Some(help));
     }
     fields.finish();
     limits
