@@ -23,3 +23,5 @@ mod statements;
 mod v3;
 #[path = "mqtt/v5/mod.rs"]
 mod v5;
+#[path = "mqtt/ws.rs"]
+mod ws;

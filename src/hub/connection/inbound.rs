@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::super::codec::{self, Ack, Notice, Packet, Reason, Version};
 use super::super::session::Known;
@@ -14,7 +15,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn handle_received(&mut self) -> Result<(), End> {
         // The buffer leaves the connection for a moment, so that packets can borrow from it.
         let mut input = self.wire.lend_input();
+        let before = self.moved.packets_in;
         let result = self.handle_each(&mut input);
+        // Only whole packets count for the keep-alive (3.1.1: MQTT-3.1.2-24, 5.0: MQTT-3.1.2-22).
+        if self.moved.packets_in > before {
+            self.heard = Instant::now();
+        }
         self.wire.return_input(input);
         result
     }

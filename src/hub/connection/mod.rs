@@ -136,7 +136,7 @@ struct Connection<S> {
     moved: Traffic,
     /// An answer was larger than the client takes.
     unsaid: bool,
-    /// When the client was heard last, and when it last took bytes (or had none to take).
+    /// When the last whole packet came, and when the client last took bytes (or had none to take).
     heard: Instant,
     took: Instant,
     /// When a 3.x client whose message was refused is disconnected.
@@ -324,14 +324,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn wake_up(&mut self, woken: Woken, mut timer: Pin<&mut Sleep>) -> Result<(), End> {
         match woken {
             Woken::Moved(moved) => {
-                let now = Instant::now();
-                match moved? {
-                    Moved::Received => self.heard = now,
-                    Moved::Sent => {}
-                    Moved::End => return Err(End::Lost),
+                if moved? == Moved::End {
+                    return Err(End::Lost);
                 }
                 if self.wire.bytes_out > 0 {
-                    self.took = now;
+                    self.took = Instant::now();
                 }
             }
             Woken::Bell => {}

@@ -94,7 +94,23 @@ async fn mqtt_3_1_2_24_silence_for_one_and_a_half_keep_alives_ends_the_connectio
     slow.expect_silence().await;
 }
 
-/// Any packet counts, also one byte of a packet that is under way does no harm.
+/// Bytes that do not become a packet are no packet.
+#[tokio::test]
+async fn a_packet_that_never_ends_does_not_count_for_the_keep_alive() {
+    let bench = Bench::start().await;
+    let (mut client, _) = bench.connect(&Connect::new(V311, "c").keep_alive(1)).await;
+    client.send(&hex("30 7f 0001 74")).await;
+    let (begin, mut count) = (Instant::now(), 0);
+    while bench.hub.counters().clients > 0 {
+        assert!(begin.elapsed() < Duration::from_secs(6), "alive after {count} bytes");
+        client.try_send(b"x").await;
+        count += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    client.expect_closed().await;
+}
+
+/// Any packet counts.
 #[tokio::test]
 async fn every_packet_counts_for_the_keep_alive() {
     let bench = Bench::start().await;

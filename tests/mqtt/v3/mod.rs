@@ -16,6 +16,7 @@ mod subscribe;
 mod topics;
 mod transport;
 mod unsubscribe;
+mod websocket;
 mod will;
 
 use crate::bench::Bench;

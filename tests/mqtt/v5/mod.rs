@@ -19,6 +19,7 @@ mod sizes;
 mod subscribe;
 mod topics;
 mod unsubscribe;
+mod websocket;
 mod wills;
 
 use crate::bench::Bench;
