@@ -133,7 +133,7 @@ impl Client {
     }
 
     /// Takes the first packet that has these bytes; those before it are left for later.
-    async fn wait_for(&mut self, bytes: &[u8]) {
+    pub(crate) async fn wait_for(&mut self, bytes: &[u8]) {
         let mut before = VecDeque::new();
         loop {
             let packet = self.next().await;

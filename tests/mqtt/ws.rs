@@ -23,6 +23,8 @@ const FIN: u8 = 0x80;
 struct WebSocket {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// What frames carried and nobody has expected yet.
+    carried: Vec<u8>,
 }
 
 /// A hub that listens for WebSocket too.
@@ -41,7 +43,7 @@ impl WebSocket {
              Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{protocols}\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut socket = Self { stream, buffer: Vec::new() };
+        let mut socket = Self { stream, buffer: Vec::new(), carried: Vec::new() };
         let end = loop {
             if let Some(at) = socket.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
@@ -89,15 +91,15 @@ impl WebSocket {
 
     /// The MQTT bytes that follow, from binary frames only.
     async fn expect(&mut self, wanted: &[u8]) {
-        let mut found = Vec::new();
-        while found.len() < wanted.len() {
+        while self.carried.len() < wanted.len() {
             let Some((first, payload)) = self.take() else {
-                assert!(self.read().await, "closed after {found:02x?}");
+                assert!(self.read().await, "closed after {:02x?}", self.carried);
                 continue;
             };
             assert_eq!(first & 0x0f, 2, "a frame that is not binary: {payload:02x?}");
-            found.extend(payload);
+            self.carried.extend(payload);
         }
+        let found: Vec<u8> = self.carried.drain(..wanted.len()).collect();
         assert_eq!(found, wanted);
     }
 

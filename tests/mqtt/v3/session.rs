@@ -80,7 +80,7 @@ async fn mqtt_4_1_0_1_state_lives_as_long_as_its_session() {
     for _ in 0..3 {
         client.cut();
         client = kept(&bench, "c", true).await;
-        client.expect(&ack(PUBREL, half)).await;
+        client.wait_for(&ack(PUBREL, half)).await;
         assert_eq!(client.delivery().await.id, sent);
         client.publish(&message("other", 2, "x").again()).await;
         assert_eq!(client.acked(PUBREC).await, 7);
