@@ -10,6 +10,8 @@ mod bench;
 mod client;
 #[path = "common/mod.rs"]
 mod common;
+#[path = "doors/crowded.rs"]
+mod crowded;
 #[path = "doors/encrypted.rs"]
 mod encrypted;
 #[path = "doors/tls.rs"]

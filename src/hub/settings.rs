@@ -23,8 +23,14 @@ pub enum Anonymous {
 /// Bounds of the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections at once.
+    /// Clients at once; as many more connections may be on their way to become clients.
     pub connections: usize,
+    /// Connections of one address at once; in IPv6 of one /64 network.
+    pub connections_per_address: usize,
+    /// New connections of one address per second, ten seconds' worth at once; zero is without a bound.
+    pub connects_per_address: u32,
+    /// Whether loopback is an address like others. Otherwise it has no bounds of its own.
+    pub limit_loopback: bool,
     /// The largest MQTT packet a client may send, in bytes.
     pub packet_size: usize,
     /// The largest payload a client may publish, in bytes.
@@ -64,6 +70,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 500,
+            connections_per_address: 250,
+            connects_per_address: 20,
+            limit_loopback: false,
             packet_size: 1 << 20,
             payload_size: 1 << 20,
             in_flight: 64,

@@ -13,6 +13,7 @@ use super::super::codec::{Connect, Options, Packet, Publish, Subscribe, Version,
 use super::super::durable::{Consumer, Durable, Full};
 use super::super::{Limits, Settings, Shared, upkeep};
 use super::*;
+use crate::hub::doors::Lobby;
 use crate::model::{Filter, Name, Qos, Refusal, Ticket};
 
 fn shared() -> Arc<Shared> {
@@ -27,7 +28,12 @@ fn limited(limits: Limits) -> Arc<Shared> {
 /// The client's end of a connection whose pipe holds `size` bytes each way.
 fn open(hub: &Arc<Shared>, size: usize) -> DuplexStream {
     let (client, server) = duplex(size);
-    tokio::spawn(serve(Arc::clone(hub), server, Visitor::plain("127.0.0.1:1".parse().unwrap())));
+    tokio::spawn(serve(
+        Arc::clone(hub),
+        server,
+        Visitor::plain("127.0.0.1:1".parse().unwrap()),
+        Lobby::default().enter(1).0,
+    ));
     client
 }
 

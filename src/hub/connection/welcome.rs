@@ -12,6 +12,8 @@ use super::super::access::{self, Access, Identity, Refused, Visitor};
 use super::super::bell::Bell;
 use super::super::codec::{self, CodecError, Connack, Packet, Properties, Reason, Version};
 use super::super::counters::add;
+use super::super::doors::Ticket;
+use super::super::places::Place;
 use super::super::sessions::{Attached, Wish};
 use super::super::settings::Settings;
 use super::Connection;
@@ -21,6 +23,9 @@ use super::wire::{Moved, Wire};
 
 /// CONNECT has to arrive within this time.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// The answer when every place is taken.
+const FULL: Refused = Refused { reason: Reason::SERVER_BUSY, why: "as many connections as there may be" };
 
 /// What a connection needs of a client that was welcomed.
 pub(super) struct Welcomed {
@@ -34,10 +39,14 @@ pub(super) struct Welcomed {
 }
 
 /// Serves one connection until it ends.
-pub(in super::super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Shared>, stream: S, visitor: Visitor) {
+pub(in super::super) async fn serve<S>(hub: Arc<Shared>, stream: S, visitor: Visitor, ticket: Ticket)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut wire = Wire::new(stream);
     let stop = Arc::clone(&hub);
-    let Some(Some(welcomed)) = stop.stop.run_until_cancelled(welcome(&hub, &mut wire, &visitor)).await else {
+    let welcomed = stop.stop.run_until_cancelled(welcome(&hub, &mut wire, &visitor, ticket)).await;
+    let Some(Some((welcomed, _place))) = welcomed else {
         let tally = &hub.router.tally;
         add(&tally.bytes_in, wire.bytes_in);
         add(&tally.bytes_out, wire.bytes_out);
@@ -51,7 +60,8 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     hub: &Arc<Shared>,
     wire: &mut Wire<S>,
     visitor: &Visitor,
-) -> Option<Welcomed> {
+    ticket: Ticket,
+) -> Option<(Welcomed, Place)> {
     let Ok(asked) = timeout(HANDSHAKE, receive(hub, wire)).await else {
         hub.router.tally.closed("handshake_timeout");
         return None;
@@ -59,7 +69,12 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     let (reader, refused) = match asked? {
         Ok(asked) => {
             let reader = Reader { version: asked.profile.version, max_packet: asked.profile.max_packet };
-            match admit(hub, asked, visitor) {
+            if !ticket.leave() {
+                return None;
+            }
+            // From here on the client has a place, or it is told that there is none.
+            let place = hub.places.take(asked.settings.limits.connections).ok_or(FULL);
+            match place.and_then(|place| Ok((admit(hub, asked, visitor)?, place))) {
                 Ok(welcomed) => return Some(welcomed),
                 Err(refused) => (Some(reader), refused),
             }

@@ -14,6 +14,8 @@ use tokio_rustls::server::TlsStream;
 use super::super::access::Visitor;
 use super::super::connection;
 use super::super::counters::add;
+use super::crowd::{Refusal, Share};
+use super::lobby::Ticket;
 use super::tls::{MOST_UNSENT, name_of};
 use super::ws::{Names, WebSocket, hello};
 use super::{Hall, Manner};
@@ -21,26 +23,40 @@ use super::{Hall, Manner};
 /// Everything before CONNECT has to be done within this time.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Gives the connection its own task, if there is a place for it.
+/// Gives the connection its own task, if its address may have one more. It waits in the lobby until CONNECT is there.
 pub(super) fn enter(hall: &Arc<Hall>, stream: TcpStream, peer: SocketAddr, manner: Manner) {
-    let hub = &hall.hub;
-    let Some(place) = hub.places.take(hub.settings().limits.connections) else {
-        hub.router.tally.closed("too_many_connections");
-        return;
+    let (hub, limits) = (&hall.hub, &hall.hub.settings().limits);
+    let share = match hall.crowd.take(peer.ip(), limits) {
+        Ok(share) => share,
+        Err(Refusal { word, first }) => {
+            hub.router.tally.closed(word);
+            if first {
+                tracing::warn!(address = %peer.ip(), "more connections than `{word}` allows are refused");
+            }
+            return;
+        }
     };
     add(&hub.router.tally.connections, 1);
     if let Err(error) = stream.set_nodelay(true) {
         tracing::trace!(%peer, %error, "no TCP_NODELAY");
     }
-    let hall = Arc::clone(hall);
-    tokio::spawn(async move {
-        if manner == Manner::Tcp {
-            connection::serve(Arc::clone(&hall.hub), stream, Visitor::plain(peer)).await;
-        } else if let Some((stream, certified)) = open(&hall, stream, peer, manner).await {
-            connection::serve(Arc::clone(&hall.hub), stream, Visitor { peer, certified }).await;
-        }
-        drop(place);
-    });
+    let (ticket, crowded) = hall.lobby.enter(limits.connections);
+    if crowded {
+        hub.router.tally.closed("lobby_full");
+    }
+    let number = ticket.number();
+    let entering = receive(Arc::clone(hall), stream, peer, manner, ticket, share);
+    hall.lobby.watch(number, tokio::spawn(entering).abort_handle());
+}
+
+async fn receive(hall: Arc<Hall>, stream: TcpStream, peer: SocketAddr, manner: Manner, ticket: Ticket, share: Share) {
+    let hub = Arc::clone(&hall.hub);
+    if manner == Manner::Tcp {
+        connection::serve(hub, stream, Visitor::plain(peer), ticket).await;
+    } else if let Some((stream, certified)) = open(&hall, stream, peer, manner).await {
+        connection::serve(hub, stream, Visitor { peer, certified }, ticket).await;
+    }
+    drop(share);
 }
 
 /// What carries the packets of a client that does not use plain TCP. One type for all: behind it is so much

@@ -1,7 +1,9 @@
 //! Where clients come in: TCP and WebSocket, plain and encrypted. Accepting waits for nobody; what a client has to do before it
 //! can say CONNECT it does in its own task, within a deadline.
 
+mod crowd;
 mod enter;
+mod lobby;
 mod tls;
 mod ws;
 
@@ -15,9 +17,11 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::{Settings, Shared};
+use crowd::Crowd;
 use enter::enter;
 use tls::Certificates;
 
+pub(super) use lobby::{Lobby, Ticket};
 pub use tls::TlsError;
 
 /// How long to wait when the system has no more sockets.
@@ -39,6 +43,8 @@ enum Manner {
 struct Hall {
     hub: Arc<Shared>,
     certificates: Certificates,
+    crowd: Crowd,
+    lobby: Lobby,
     /// What this machine was called at start.
     machine: String,
 }
@@ -71,7 +77,13 @@ impl Doors {
             }
         }
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let hall = Arc::new(Hall { hub, certificates: Certificates::default(), machine });
+        let hall = Arc::new(Hall {
+            hub,
+            certificates: Certificates::default(),
+            crowd: Crowd::default(),
+            lobby: Lobby::default(),
+            machine,
+        });
         if let Some(Err(error)) = hall.load(&settings).await {
             tracing::error!(%error, "nobody can connect over TLS until this is mended and reloaded");
         }

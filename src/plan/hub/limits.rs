@@ -21,8 +21,12 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Limits {
     let memory = fields.within("memory", Bytes(default.memory as u64), memory).0.min(usize::MAX as u64) as usize;
     // The protocol has 16 bits for the keep-alive in seconds (MQTT 5.0 section 3.1.2.10), 32 for the session's.
     let keepalive = Every(Duration::from_secs(1))..=Every(Duration::from_secs(65_535));
+    let connects_per_address = fields.text("connects_per_address", per_second);
     let limits = Limits {
         connections: fields.within("connections", default.connections, 1..=100_000),
+        connections_per_address: fields.within("connections_per_address", default.connections_per_address, 1..=100_000),
+        connects_per_address: connects_per_address.unwrap_or(default.connects_per_address),
+        limit_loopback: fields.or("limit_loopback", default.limit_loopback),
         packet_size,
         payload_size,
         in_flight: fields.within("in_flight", default.in_flight, 1..=65_535),
@@ -50,4 +54,11 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Limits {
     }
     fields.finish();
     limits
+}
+
+/// Understands `"20/s"`, and `"0"` for no bound.
+fn per_second(text: &str) -> Result<u32, String> {
+    let number = if text == "0" { Some(text) } else { text.strip_suffix("/s") };
+    let number = number.and_then(|number| number.parse().ok()).filter(|number| *number <= 100_000);
+    number.ok_or_else(|| format!("{text:?} is not a rate: write something like \"20/s\", or \"0\" for no bound"))
 }
