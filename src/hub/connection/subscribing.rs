@@ -47,7 +47,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(End::Closed(Reason::PROTOCOL_ERROR, "no-local on a shared subscription"));
         }
         if !self.access.may_subscribe(&target.filter) {
-            return Ok(Reason::NOT_AUTHORIZED);
+            // No more is revealed than that there is no subscription, as in MQTT 3.1.1 (0x80).
+            return Ok(Reason::UNSPECIFIED);
         }
         options.qos = Profile::grant(options.qos, &self.settings.limits);
         let mut session = self.session()?;

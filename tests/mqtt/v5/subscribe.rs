@@ -1,12 +1,13 @@
 //! SUBSCRIBE and SUBACK (sections 3.8 and 3.9).
 
 use super::{MALFORMED, PROTOCOL_ERROR, ends, pair};
-use crate::bench::Bench;
+use crate::bench::{Bench, settings};
 use crate::bytes::{hex, packet};
 use crate::connect::Connect;
 use crate::packet::Version::V5;
 use crate::packet::{Publish, subscribe};
 use crate::properties::{Properties, Value, id};
+use weir::hub::{Rule, Settings};
 
 /// [MQTT-3.8.3-2]
 #[tokio::test]
@@ -140,4 +141,25 @@ async fn mqtt_4_13_1_1_two_subscription_identifiers_are_a_protocol_error() {
     }
     client.send(&packet(0x82, hex("00 01 02 0b 7f 00 0a 24 73 68 61 72 65 2f 67 2f 23 00"))).await;
     assert_eq!(client.next().await.verdicts(0x90).codes, [0]);
+}
+
+/// [MQTT-3.8.4-7]
+#[tokio::test]
+async fn mqtt_3_8_4_7_a_subscription_that_the_rules_forbid_is_refused_for_an_unspecified_reason() {
+    let rule = Rule {
+        user: "*".into(),
+        publish: vec!["#".into()],
+        subscribe: vec!["#".into()],
+        deny_publish: Vec::new(),
+        deny_subscribe: vec!["secret/+".into()],
+    };
+    let bench = Bench::with(Settings { acl: vec![rule], ..settings() }).await;
+    let mut client = bench.client(V5, "c").await;
+    let filters = [("secret/a", 0), ("open", 1), ("$share/g/secret/+", 0), ("#", 0)];
+    assert_eq!(client.subscribe_all(&filters).await, [0x80, 1, 0x80, 0]);
+    let mut publisher = bench.client(V5, "p").await;
+    publisher.tell(&Publish::new("secret/a", 1, 1, "x")).await;
+    publisher.tell(&Publish::new("open", 1, 1, "y")).await;
+    assert_eq!(client.receive().await.text(), "y");
+    client.expect_silence().await;
 }
