@@ -197,22 +197,25 @@ async fn a_reload_keeps_connections_and_bounds_the_next_ones() {
     bench.hub.reload(Settings { limits, ..bench::settings() });
     first.expect_nothing().await;
     first.tell("t", &"x".repeat(5000)).await;
-    let mut second = Raw::open(&bench, Version::V5).await;
-    assert_eq!(second.next().await, None, "one connection is all there may be");
+    let (_, refused) = answered(&bench, "second").await;
+    assert_eq!(refused, (Reason::SERVER_BUSY, None), "one client is all there may be");
     first.send(&Packet::Disconnect(Notice { reason: Reason::SUCCESS, properties: None })).await;
     assert_eq!(first.next().await, None);
-    let mut third = Raw::open(&bench, Version::V5).await;
-    third.send(&Packet::Connect(Box::new(connect(Version::V5, "third")))).await;
-    let bytes = loop {
-        match third.next().await {
-            Some(bytes) => break bytes,
-            // The first one's place is free a moment after its socket is closed.
-            None => {
-                third = Raw::open(&bench, Version::V5).await;
-                third.send(&Packet::Connect(Box::new(connect(Version::V5, "third")))).await;
-            }
+    // The first one's place is free a moment after its socket is closed.
+    let (_third, welcomed) = loop {
+        let answer = answered(&bench, "third").await;
+        if answer.1.0 != Reason::SERVER_BUSY {
+            break answer;
         }
     };
-    let Packet::Connack(Connack { properties, .. }) = third.parse(&bytes) else { panic!("{bytes:?}") };
-    assert_eq!(properties.unwrap().maximum_packet_size, Some(2000));
+    assert_eq!(welcomed, (Reason::SUCCESS, Some(2000)));
+}
+
+/// Connects; gives the reason, and the largest packet that the hub takes.
+async fn answered(bench: &bench::Bench, client_id: &str) -> (Raw, (Reason, Option<u32>)) {
+    let mut raw = Raw::open(bench, Version::V5).await;
+    raw.send(&Packet::Connect(Box::new(connect(Version::V5, client_id)))).await;
+    let bytes = raw.next().await.expect("a CONNACK");
+    let Packet::Connack(Connack { reason, properties, .. }) = raw.parse(&bytes) else { panic!("{bytes:?}") };
+    (raw, (reason, properties.and_then(|it| it.maximum_packet_size)))
 }
