@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{Filter, Message, Receipt};
 use crate::store::Store;
+use access::Gate;
 use doors::Doors;
 use durable::{Consumer, Offered};
 use live::Live;
@@ -46,6 +47,7 @@ use places::Places;
 use router::{Router, Wakes};
 use sessions::Sessions;
 
+pub use access::users;
 pub use counters::{Counters, Laggard};
 pub use doors::TlsError;
 pub use durable::{Durable, Full};
@@ -69,6 +71,7 @@ struct Shared {
     sessions: Sessions,
     /// One per connection.
     places: Places,
+    gate: Gate,
     started: Instant,
     stop: CancellationToken,
 }
@@ -78,8 +81,8 @@ impl Shared {
         let router = Arc::new(Router::default());
         router.bound(&settings.limits);
         let live = Live::new(settings);
-        let (sessions, places, started) = (Sessions::default(), Places::default(), Instant::now());
-        Self { live, router, sessions, places, started, stop }
+        let (sessions, places, gate) = (Sessions::default(), Places::default(), Gate::default());
+        Self { live, router, sessions, places, gate, started: Instant::now(), stop }
     }
 
     fn counters(&self) -> Counters {
@@ -163,14 +166,22 @@ impl Hub {
     }
 
     /// Puts new settings in force. Clients keep their connections and what their CONNACK promised them;
-    /// the rest holds from now on. Where the hub listens changes only with a new start, which a warning says.
-    pub fn reload(&self, settings: Settings) {
-        if self.shared.live.replace(settings) {
+    /// the rest holds from now on. A client that would not be let in any more is disconnected: an anonymous one that
+    /// is not welcome, one whose user is gone or has another password. The users file is read again.
+    /// Where the hub listens changes only with a new start, which a warning says.
+    ///
+    /// # Errors
+    /// What is wrong with the users file; the hub then goes on with everything it had.
+    pub async fn reload(&self, settings: Settings) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let replaced = tokio::task::spawn_blocking(move || shared.live.replace(settings)).await;
+        if replaced.expect("reading users does not panic")? {
             tracing::warn!("the hub listens where it did: other addresses need a restart");
         }
         let settings = self.shared.settings();
         self.shared.router.bound(&settings.limits);
         self.shared.sessions.reload(&self.shared.router, &settings);
+        Ok(())
     }
 
     /// Reads the files named in `tls` again and uses them for new connections; those that are there stay.

@@ -143,7 +143,7 @@ async fn a_will_is_judged_again_when_it_is_sent() {
     allowed.cut();
     assert_eq!(*bench::soon(inside.recv()).await.unwrap().message.payload, *b"allowed");
     let (refused, _) = Raw::with(&bench, with_will("refused")).await;
-    bench.hub.reload(all_but(&["no"]));
+    bench.hub.reload(all_but(&["no"])).await.unwrap();
     refused.cut();
     until(|| bench.hub.counters().refused.contains_key("not_authorized")).await;
     bench.hub.publish(message("end", "")).await;
@@ -157,12 +157,12 @@ async fn a_reload_holds_for_live_messages_and_topics_already_used() {
     let mut sender = Raw::client(&bench, Version::V5, "sender").await;
     sender.tell("t", "1").await;
     gets(&mut client, "t", "1").await;
-    bench.hub.reload(all_but(&["t"]));
+    bench.hub.reload(all_but(&["t"])).await.unwrap();
     sender.publish(publish("t", QOS1, 3, "2")).await;
     sender.expect(Packet::Puback(weir::hub::codec::Ack::new(3, Reason::NOT_AUTHORIZED))).await;
     bench.hub.publish(message("t", "3")).await;
     client.expect_nothing().await;
-    bench.hub.reload(all_but(&[]));
+    bench.hub.reload(all_but(&[])).await.unwrap();
     sender.tell("t", "4").await;
     gets(&mut client, "t", "4").await;
 }
@@ -177,7 +177,7 @@ async fn queued_messages_are_judged_again_after_a_reload() {
     for topic in ["a", "no", "b", "no"] {
         bench.hub.publish(message(topic, "x").with_qos(QOS1)).await;
     }
-    bench.hub.reload(all_but(&["no"]));
+    bench.hub.reload(all_but(&["no"])).await.unwrap();
     bench.hub.publish(message("c", "x").with_qos(QOS1)).await;
     let (mut client, present) = Raw::with(&bench, kept()).await;
     assert!(present);
@@ -194,7 +194,7 @@ async fn a_reload_keeps_connections_and_bounds_the_next_ones() {
     let mut first = Raw::client(&bench, Version::V5, "first").await;
     let mut limits = weir::hub::Limits::default();
     (limits.connections, limits.packet_size) = (1, 2000);
-    bench.hub.reload(Settings { limits, ..bench::settings() });
+    bench.hub.reload(Settings { limits, ..bench::settings() }).await.unwrap();
     first.expect_nothing().await;
     first.tell("t", &"x".repeat(5000)).await;
     let (_, refused) = answered(&bench, "second").await;

@@ -131,9 +131,9 @@ async fn a_hub_that_is_told_to_be_silent_takes_its_figures_back() {
     let bench: Bench = bench::start(quick()).await;
     let mut witness = bench.hub.subscribe(filters(&["$SYS/broker/version"]), 10);
     assert!(!soon(witness.recv()).await.unwrap().message.payload.is_empty());
-    bench.hub.reload(weir::hub::Settings { sys_interval: Duration::ZERO, ..bench::settings() });
+    bench.hub.reload(weir::hub::Settings { sys_interval: Duration::ZERO, ..bench::settings() }).await.unwrap();
     // The value may have come twice: live, and as the retained one.
     while !soon(witness.recv()).await.unwrap().message.payload.is_empty() {}
-    bench.hub.reload(quick());
+    bench.hub.reload(quick()).await.unwrap();
     assert!(!soon(witness.recv()).await.unwrap().message.payload.is_empty());
 }

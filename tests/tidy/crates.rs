@@ -23,6 +23,7 @@ const SHARED: &[&str] = &[
 const OWNED: &[(&str, &str)] = &[
     ("anyhow", "cli gateway"),
     ("argon2", "hub"),
+    ("blake2", "hub"),
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("clap_mangen", "cli"),

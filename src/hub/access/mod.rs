@@ -2,13 +2,17 @@
 
 mod acl;
 mod cover;
+mod failures;
+mod gate;
 mod identity;
+pub mod users;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub(crate) use acl::{Access, Subject};
-pub(crate) use identity::{Identity, Refused, identify};
+pub(crate) use gate::Gate;
+pub(crate) use identity::{Claim, Identity, Refused, identify};
 
 /// What is known of a peer before its CONNECT.
 #[derive(Debug, Clone)]

@@ -29,6 +29,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::Shared;
+use super::access::users::Users;
 use super::access::{Access, Identity, Visitor};
 use super::bell::Bell;
 use super::codec::{CodecError, Packet, Reason};
@@ -265,7 +266,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(());
         }
         self.generation = generation;
-        self.rules = self.hub.settings();
+        let (rules, users) = self.hub.live.settings_and_users();
+        self.rules = rules;
+        if !self.identity.is_welcome(&self.rules, users.as_deref()) {
+            return Err(self.unwelcome(users.as_deref()));
+        }
         self.cache.clear();
         self.access = self.identity.access(&self.rules.acl, &self.profile.client_id);
         // The session may be younger than the reload that went through all of them.
@@ -274,6 +279,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.hub.router.forget_lookups();
         }
         Ok(())
+    }
+
+    /// The client would not be let in any more. What a user that is gone left to be said is not said.
+    fn unwelcome(&mut self, users: Option<&Users>) -> End {
+        let gone = |user: &Arc<str>| !users.is_some_and(|users| users.contains(user));
+        if self.identity.user.as_ref().is_some_and(gone) {
+            self.will = None;
+        }
+        End::Closed(Reason::NOT_AUTHORIZED, "no longer welcome: users or rules have changed")
     }
 
     /// Whether some receiver should be waited for before the next packet.

@@ -8,7 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::super::Shared;
-use super::super::access::{self, Access, Identity, Refused, Visitor};
+use super::super::access::users::Users;
+use super::super::access::{self, Access, Claim, Identity, Refused, Visitor};
 use super::super::bell::Bell;
 use super::super::codec::{self, CodecError, Connack, Packet, Properties, Reason, Version};
 use super::super::counters::add;
@@ -23,6 +24,8 @@ use super::wire::{Moved, Wire};
 
 /// CONNECT has to arrive within this time.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Bytes a client may send before its CONNECT is answered.
+const EARLY: usize = 64 << 10;
 
 /// The answer when every place is taken.
 const FULL: Refused = Refused { reason: Reason::SERVER_BUSY, why: "as many connections as there may be" };
@@ -73,8 +76,11 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
                 return None;
             }
             // From here on the client has a place, or it is told that there is none.
-            let place = hub.places.take(asked.settings.limits.connections).ok_or(FULL);
-            match place.and_then(|place| Ok((admit(hub, asked, visitor)?, place))) {
+            let admitted = match hub.places.take(asked.settings.limits.connections) {
+                Some(place) => admit_while_there(hub, wire, asked, visitor).await?.map(|welcomed| (welcomed, place)),
+                None => Err(FULL),
+            };
+            match admitted {
                 Ok(welcomed) => return Some(welcomed),
                 Err(refused) => (Some(reader), refused),
             }
@@ -83,6 +89,34 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     };
     refuse(hub, wire, reader, refused, visitor).await;
     None
+}
+
+/// As [`admit`]; nothing when the client goes meanwhile.
+async fn admit_while_there<S: AsyncRead + AsyncWrite + Unpin>(
+    hub: &Shared,
+    wire: &mut Wire<S>,
+    asked: Asked,
+    visitor: &Visitor,
+) -> Option<Result<Welcomed, Refused>> {
+    tokio::select! {
+        biased;
+        // On the heap: a password takes time and memory that other connections do not need.
+        admitted = Box::pin(admit(hub, asked, visitor)) => Some(admitted),
+        () = gone(wire) => {
+            hub.router.tally.closed("left_before_connack");
+            None
+        }
+    }
+}
+
+/// Waits until the client has closed its socket. What it sends meanwhile is kept, up to a bound.
+async fn gone<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) {
+    while let Ok(Moved::Received | Moved::Sent) = poll_fn(|context| {
+        let may_read = wire.input().received().len() < EARLY;
+        wire.poll(context, may_read)
+    })
+    .await
+    {}
 }
 
 /// Who reads a CONNACK.
@@ -96,6 +130,8 @@ struct Reader {
 /// What a good CONNECT asks for, and the settings it was judged by.
 struct Asked {
     settings: Arc<Settings>,
+    users: Option<Arc<Users>>,
+    claim: Claim,
     generation: u64,
     profile: Profile,
 }
@@ -107,7 +143,7 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Option<Result<Asked, (Option<Reader>, Refused)>> {
     loop {
         let generation = hub.live.generation();
-        let settings = hub.settings();
+        let (settings, users) = hub.live.settings_and_users();
         // Before CONNECT nothing larger than it can be meant well.
         let decoded = codec::decode(wire.input().received(), Version::V5, settings.limits.packet_size);
         let (judged, reader, size) = match decoded {
@@ -119,7 +155,7 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
                 add(&hub.router.tally.connects, 1);
                 add(&hub.router.tally.packets_in, 1);
                 let reader = Reader { version: connect.version, max_packet: max_packet(&connect) };
-                (judge(&connect, &settings), reader, size)
+                (judge(&connect, &settings).map(|profile| (profile, Claim::of(&connect))), reader, size)
             }
             Ok(Some(_)) => {
                 hub.router.tally.closed("no_connect");
@@ -132,15 +168,15 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
             }
         };
         wire.input().consume(size);
-        let asked = judged.map(|profile| Asked { settings, generation, profile });
+        let asked = judged.map(|(profile, claim)| Asked { settings, users, claim, generation, profile });
         return Some(asked.map_err(|refused| (Some(reader), refused)));
     }
 }
 
 /// Finds out who the client is and what it may do, and gives it its session.
-fn admit(hub: &Shared, asked: Asked, visitor: &Visitor) -> Result<Welcomed, Refused> {
-    let Asked { settings, generation, profile } = asked;
-    let identity = access::identify(&settings, visitor)?;
+async fn admit(hub: &Shared, asked: Asked, visitor: &Visitor) -> Result<Welcomed, Refused> {
+    let Asked { settings, users, claim, generation, profile } = asked;
+    let identity = access::identify(&hub.gate, &settings, users.as_ref(), visitor, claim).await?;
     let access = identity.access(&settings.acl, &profile.client_id);
     if profile.will.as_ref().is_some_and(|(will, _)| !access.may_publish(&will.topic)) {
         return Err(Refused { reason: Reason::NOT_AUTHORIZED, why: "the will's topic is not allowed" });
