@@ -156,7 +156,11 @@ async fn another_authority_for_clients_holds_after_a_reload_even_for_resumed_ses
     let config = trust(&authority.pem(), Some(&shown));
     Client::welcomed(encrypt(&bench, &config).await.unwrap(), "client").await.ping().await;
 
-    bench.hub.reload(Settings { listen_tls: settings.listen_tls.clone(), ..asking(&authority, &next, true) });
+    bench
+        .hub
+        .reload(Settings { listen_tls: settings.listen_tls.clone(), ..asking(&authority, &next, true) })
+        .await
+        .unwrap();
     bench.hub.reload_certificates().await.unwrap();
     let error = is_refused(&bench, &config).await;
     assert!(error.contains("UnknownCA"), "{error}");

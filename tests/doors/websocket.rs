@@ -219,7 +219,7 @@ async fn pages_and_strangers_are_turned_away() {
     assert_eq!(status(&bench, |request| *request.uri_mut() = "ws://localhost/".parse().unwrap()).await, 404);
     until(|| bench.hub.counters().closed.get("websocket") == Some(&4)).await;
     settings.ws_hosts = vec!["evil.example".into()];
-    bench.hub.reload(settings);
+    bench.hub.reload(settings).await.unwrap();
     assert_eq!(status(&bench, set("Host", "evil.example")).await, 101);
 }
 
