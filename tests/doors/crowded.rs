@@ -73,7 +73,11 @@ async fn an_address_gets_so_many_connections_and_others_get_theirs() {
     assert!(is_closed(from(&bench, 1).await).await);
     assert_eq!(closed(&bench, "connections_per_address"), 1);
     Client::welcomed(from(&bench, 2).await, "d").await.ping().await;
-    bench.hub.reload(Settings { limits: Limits { connections_per_address: 4, ..limits }, ..bench::settings() });
+    bench
+        .hub
+        .reload(Settings { limits: Limits { connections_per_address: 4, ..limits }, ..bench::settings() })
+        .await
+        .unwrap();
     clients.push(Client::welcomed(from(&bench, 1).await, "e").await);
     for client in &mut clients {
         client.ping().await;
