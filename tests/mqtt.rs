@@ -1,7 +1,6 @@
 //! Conformance with MQTT 3.1, 3.1.1 and 5.0: one test for each normative statement that a server can
 //! violate, as raw bytes over real sockets. What is covered is listed in `tests/mqtt/COVERAGE.md`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-#![allow(dead_code, reason = "the tests that need the rest of the client are being written")]
 
 #[path = "mqtt/bench.rs"]
 mod bench;

@@ -187,13 +187,6 @@ impl Client {
         assert_eq!(packet, None, "the hub sends something instead of closing the connection");
     }
 
-    /// The hub must close the connection; in MQTT 5 it may say why in a DISCONNECT before, with an error.
-    pub(crate) async fn expect_dismissal(&mut self) {
-        if let Some(reason) = self.dismissal().await {
-            assert!(reason >= 0x80, "DISCONNECT with reason {reason:#04x} is no error");
-        }
-    }
-
     /// The hub must close the connection and say so with this reason.
     pub(crate) async fn expect_reason(&mut self, wanted: u8) {
         assert_eq!(self.dismissal().await, Some(wanted), "the reason of DISCONNECT");
