@@ -26,6 +26,8 @@ mod session;
 mod sessions;
 mod settings;
 mod sys;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod upkeep;
 

@@ -32,11 +32,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             drop(session);
             add(&self.hub.router.tally.expired, taken.expired);
             add(&self.hub.router.tally.withheld, withheld);
+            let mut skipped = false;
             for item in outgoing.drain(..) {
-                self.deliver(&item, now)?;
+                skipped |= !self.deliver(&item, now)?;
             }
             self.outgoing = outgoing;
-            let more = queued < TAKE && self.replay()?;
+            // What was skipped has made room in the window.
+            let more = skipped || (queued < TAKE && self.replay()?);
             if taken.all && !more {
                 break;
             }
@@ -44,7 +46,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    fn deliver(&mut self, outgoing: &Outgoing, now: Instant) -> Result<(), End> {
+    /// False when the client takes no packet that large.
+    fn deliver(&mut self, outgoing: &Outgoing, now: Instant) -> Result<bool, End> {
         match outgoing {
             Outgoing::Release { id } => self.send(&Packet::Pubrel(Ack::new(*id, Reason::SUCCESS))),
             Outgoing::Publish { id, dup, parcel } => {
@@ -60,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     if parcel.qos != Qos::AtMostOnce {
                         self.session()?.skip(*id);
                     }
-                    return Ok(());
+                    return Ok(false);
                 }
                 if let Some(Alias::New(alias)) = alias.filter(|_| aliased) {
                     self.aliases_out.insert(parcel.message.topic.clone(), alias);
@@ -69,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.moved.payload_out += parcel.message.payload.len();
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Puts a topic alias into `publish` when the client takes them.

@@ -1,0 +1,243 @@
+//! The model: what the hub sends, judged.
+
+use super::super::codec::{Packet, Publish, Reason};
+use super::model::Model;
+use super::session::{Answer, Msg, Owed, Stage};
+
+macro_rules! ensure {
+    ($condition:expr, $($what:tt)*) => {
+        if !$condition {
+            return Err(format!($($what)*));
+        }
+    };
+}
+
+impl Model {
+    /// The client has received a packet.
+    pub(super) fn received(&mut self, who: usize, packet: &Packet<'_>) -> Result<(), String> {
+        ensure!(self.clients[who].conn.is_some(), "client {who} is not connected and gets {packet:?}");
+        match packet {
+            Packet::Publish(publish) => self.delivered(who, publish),
+            Packet::Pubrel(ack) => self.released(who, ack.packet_id, ack.reason),
+            other => self.answered(who, other),
+        }
+    }
+
+    fn delivered(&mut self, who: usize, publish: &Publish<'_>) -> Result<(), String> {
+        let topic = self.resolve(who, publish)?;
+        let number = std::str::from_utf8(publish.payload).ok().and_then(|text| text.split(':').next()?.parse().ok());
+        let (empty, messages) = (publish.payload.is_empty(), &self.messages);
+        let is_it = |msg: usize| if empty { messages[msg].empty } else { Some(msg) == number };
+        let is_it = |msg: usize| is_it(msg) && messages[msg].topic == topic;
+        let known = self.clients[who].owed.iter().position(|owed| owed.qos > 0 && owed.id() == Some(publish.packet_id));
+        if let Some(at) = known {
+            let (msg, stage) = (self.clients[who].owed[at].msg, self.clients[who].owed[at].stage);
+            if is_it(msg) {
+                return self.repeated(who, at, publish);
+            }
+            // The id is free again, if the acknowledgement has arrived.
+            ensure!(matches!(stage, Stage::PerhapsDone(_)), "id {} is in use: {publish:?}", publish.packet_id);
+            self.clients[who].owed.remove(at);
+        }
+        let found = self.clients[who].find(publish, |owed| is_it(owed.msg));
+        let at = match found {
+            Some(at) => at,
+            None => self.resolve_debt(who, publish, &topic, number)?,
+        };
+        self.first(who, at, publish)
+    }
+
+    /// The topic, and the alias if it comes with one.
+    fn resolve(&mut self, who: usize, publish: &Publish<'_>) -> Result<String, String> {
+        let Some(conn) = &mut self.clients[who].conn else { return Err("no connection".into()) };
+        let Some(alias) = publish.properties.as_ref().and_then(|it| it.topic_alias) else {
+            return Ok(publish.topic.to_owned());
+        };
+        ensure!(alias <= conn.alias_max, "alias {alias} above {}", conn.alias_max);
+        if !publish.topic.is_empty() {
+            conn.aliases_in.insert(alias, publish.topic.to_owned());
+        }
+        conn.aliases_in.get(&alias).cloned().ok_or(format!("alias {alias} is not known"))
+    }
+
+    /// A message of a shared subscription becomes this client's own.
+    fn resolve_debt(
+        &mut self,
+        who: usize,
+        publish: &Publish<'_>,
+        topic: &str,
+        number: Option<usize>,
+    ) -> Result<usize, String> {
+        let ids = ids_of(publish, self.clients[who].level());
+        let (empty, messages) = (publish.payload.is_empty(), &self.messages);
+        let fits = |debt: &super::session::Debt| {
+            let is_it = if empty { messages[debt.msg].empty } else { Some(debt.msg) == number };
+            let fits = |it: &super::session::Candidate| {
+                let same_ids = ids.as_ref().is_none_or(|ids| it.id.iter().eq(ids));
+                it.who == who && it.qos == publish.qos as u8 && it.retain == publish.retain && same_ids
+            };
+            is_it && messages[debt.msg].topic == topic && debt.candidates.iter().any(fits)
+        };
+        let risky = self.clients[who].risky;
+        let likely = |debt: &super::session::Debt| if publish.dup { debt.born < risky } else { debt.must };
+        let at = self.debts.iter().position(|debt| likely(debt) && fits(debt));
+        let Some(at) = at.or_else(|| self.debts.iter().position(fits)) else {
+            let owed = &self.clients[who].owed;
+            return Err(format!("client {who} is not owed {topic} {publish:?}, but {owed:?}"));
+        };
+        let debt = self.debts.remove(at);
+        let (qos, retain, stage) = (publish.qos as u8, publish.retain, Stage::Waiting);
+        let (msg, must, born) = (debt.msg, debt.must, debt.born);
+        let owed = &mut self.clients[who].owed;
+        let ids = ids.unwrap_or_default();
+        owed.push(Owed { msg, qos, retain, ids, must, stage, born, seen: 0, on: 0, released_on: 0 });
+        Ok(owed.len() - 1)
+    }
+
+    /// The first time that the client sees a message.
+    fn first(&mut self, who: usize, at: usize, publish: &Publish<'_>) -> Result<(), String> {
+        let (now, seen) = (self.now, self.next_moment());
+        let messages = &self.messages;
+        let client = &mut self.clients[who];
+        let Some(conn) = &client.conn else { return Err("no connection".into()) };
+        let owed = &client.owed[at];
+        let msg = &messages[owed.msg];
+        let unsent = client.risky <= owed.born;
+        ensure!(!(publish.dup && unsent), "client {who}: DUP the first time: {publish:?}");
+        ensure!(!(unsent && expired(msg, now)), "client {who}: expired at {:?}, now {now}: {publish:?}", msg.expires);
+        ensure!(!(msg.big && conn.small), "client {who} takes no packet that large");
+        let same =
+            |it: &Owed| it.qos == owed.qos && messages[it.msg].topic == msg.topic && messages[it.msg].from == msg.from;
+        let skipped = |it: &Owed| expired(&messages[it.msg], now) || (messages[it.msg].big && conn.small);
+        let overtaken =
+            client.owed[..at].iter().find(|it| it.must && it.stage == Stage::Waiting && same(it) && !skipped(it));
+        ensure!(
+            overtaken.is_none() || owed.born < overtaken.map_or(0, |it| it.born),
+            "{publish:?} overtakes {overtaken:?}"
+        );
+        properties(msg, publish, now, conn.level == 5)?;
+        let (number, window, had) = (conn.number, conn.window, owed.msg);
+        client.had.insert(had);
+        if owed.qos == 0 {
+            client.owed.remove(at);
+            return Ok(());
+        }
+        let owed = &mut client.owed[at];
+        (owed.stage, owed.on, owed.seen) = (Stage::Sent(publish.packet_id), number, seen);
+        let in_flight = client.owed.iter().filter(|it| it.on == number && it.stage != Stage::Waiting).count();
+        ensure!(in_flight <= window, "client {who}: {in_flight} in flight, the window is {window}");
+        Ok(())
+    }
+
+    /// A PUBLISH whose packet id the client knows.
+    fn repeated(&mut self, who: usize, at: usize, publish: &Publish<'_>) -> Result<(), String> {
+        let client = &mut self.clients[who];
+        let Some(conn) = &mut client.conn else { return Err("no connection".into()) };
+        let owed = &mut client.owed[at];
+        ensure!(!matches!(owed.stage, Stage::Received(_)), "client {who}: PUBLISH after PUBREC: {publish:?}");
+        ensure!(owed.on != conn.number, "client {who}: twice on one connection: {publish:?}");
+        ensure!(publish.dup, "client {who}: again without DUP: {publish:?}");
+        ensure!(publish.qos as u8 == owed.qos && publish.retain == owed.retain, "{publish:?} was {owed:?}");
+        ensure!(owed.seen > conn.repeated, "client {who}: repeated out of order: {publish:?}");
+        conn.repeated = owed.seen;
+        (owed.stage, owed.on) = (Stage::Sent(publish.packet_id), conn.number);
+        Ok(())
+    }
+
+    fn released(&mut self, who: usize, id: u16, reason: Reason) -> Result<(), String> {
+        let client = &mut self.clients[who];
+        let Some(conn) = &mut client.conn else { return Err("no connection".into()) };
+        let Some(owed) = client.owed.iter_mut().find(|owed| owed.qos == 2 && owed.id() == Some(id)) else {
+            let right = conn.answers.pop_front();
+            let known = conn.level < 5 || reason == Reason::PACKET_ID_NOT_FOUND;
+            ensure!(known && right == Some(Answer::Pubrel(id)), "PUBREL {id} {reason:?}, instead of {right:?}");
+            return Ok(());
+        };
+        ensure!(!matches!(owed.stage, Stage::Sent(_)), "client {who}: PUBREL without PUBREC: {id}");
+        ensure!(owed.released_on != conn.number, "client {who}: PUBREL twice on one connection: {id}");
+        (owed.stage, owed.on, owed.released_on) = (Stage::Received(id), conn.number, conn.number);
+        Ok(())
+    }
+
+    fn answered(&mut self, who: usize, packet: &Packet<'_>) -> Result<(), String> {
+        let client = &mut self.clients[who];
+        let Some(conn) = &mut client.conn else { return Err("no connection".into()) };
+        let Some(answer) = conn.answers.pop_front() else { return Err(format!("client {who}: unasked {packet:?}")) };
+        let v5 = conn.level == 5;
+        // "Nobody is subscribed" may be said when it is so.
+        let heard = |any: bool, reason: Reason| reason == Reason::SUCCESS || (!any && v5 && reason.0 == 0x10);
+        let right = match (&answer, packet) {
+            (Answer::Connack(present), Packet::Connack(it)) => {
+                it.reason == Reason::SUCCESS && (it.session_present == *present || conn.level == 3)
+            }
+            (Answer::Puback(id, any), Packet::Puback(it)) => {
+                client.outbound.retain(|out| out.id != *id);
+                it.packet_id == *id && heard(*any, it.reason)
+            }
+            (Answer::Pubrec(id, any), Packet::Pubrec(it)) => {
+                client.outbound.iter_mut().filter(|out| out.id == *id).for_each(|out| out.received = true);
+                it.packet_id == *id && heard(*any, it.reason)
+            }
+            (Answer::Pubcomp(id, known), Packet::Pubcomp(it)) => {
+                client.outbound.retain(|out| out.id != *id);
+                let said = it.reason == Reason::SUCCESS;
+                it.packet_id == *id && (!v5 || known.is_none_or(|known| known == said))
+            }
+            (Answer::Suback(id, codes), Packet::Suback(it)) | (Answer::Unsuback(id, codes), Packet::Unsuback(it)) => {
+                it.packet_id == *id && it.reasons.iter().map(|reason| reason.0).eq(codes.iter().copied())
+            }
+            (Answer::Pingresp, Packet::Pingresp) => true,
+            _ => false,
+        };
+        ensure!(right, "client {who}: {packet:?} instead of {answer:?}");
+        Ok(())
+    }
+}
+
+impl super::session::Client {
+    /// What the client waits for and `publish` is; what must come goes first.
+    fn find(&self, publish: &Publish<'_>, is_it: impl Fn(&Owed) -> bool) -> Option<usize> {
+        let ids = ids_of(publish, self.level());
+        let fits = |owed: &Owed| {
+            let same = owed.qos == publish.qos as u8 && owed.retain == publish.retain;
+            same && ids.as_ref().is_none_or(|ids| *ids == owed.ids) && owed.stage == Stage::Waiting && is_it(owed)
+        };
+        // What comes again was sent before; what comes first must come.
+        let likely = |owed: &Owed| if publish.dup { owed.born < self.risky } else { owed.must };
+        let first = self.owed.iter().position(|owed| likely(owed) && fits(owed));
+        first.or_else(|| self.owed.iter().position(fits))
+    }
+}
+
+/// Nothing when the client's version has none.
+fn ids_of(publish: &Publish<'_>, level: u8) -> Option<Vec<u32>> {
+    if level < 5 {
+        return None;
+    }
+    let mut ids = publish.properties.as_ref().map_or_else(Vec::new, |it| it.subscription_ids.clone());
+    ids.sort_unstable();
+    Some(ids)
+}
+
+fn expired(msg: &Msg, now: u64) -> bool {
+    msg.expires.is_some_and(|at| at <= now)
+}
+
+/// What travels with a message (MQTT-3.3.2-6, -17).
+fn properties(msg: &Msg, publish: &Publish<'_>, now: u64, v5: bool) -> Result<(), String> {
+    let none = Default::default();
+    let properties = publish.properties.as_deref().unwrap_or(&none);
+    let user = properties.user == [("k", "v")];
+    ensure!(user == (v5 && msg.property), "user properties of {msg:?}: {publish:?}");
+    let left = msg.expires.map(|at| at.saturating_sub(now));
+    match (properties.message_expiry_s.filter(|_| v5), left) {
+        (Some(said), Some(left)) => {
+            let right = (u64::from(said) * 1000).abs_diff(left) <= 1100;
+            ensure!(right, "{left} ms are left, not {said} s: {publish:?}");
+        }
+        (None, Some(_)) => ensure!(!v5, "the message expiry is missing: {publish:?}"),
+        (Some(_), None) => return Err(format!("a message expiry from nowhere: {publish:?}")),
+        (None, None) => {}
+    }
+    Ok(())
+}

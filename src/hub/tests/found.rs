@@ -1,0 +1,44 @@
+//! Sequences that once failed, by what was wrong.
+
+use super::run::run;
+use super::steps::{Act, Draft, Join, Step, Wanted};
+
+const JOIN: Join = Join {
+    level: 5,
+    clean: false,
+    expiry_s: 100_000,
+    keep_alive_s: 0,
+    will: None,
+    window: 0,
+    small: false,
+    aliases: 0,
+    pipe: 1 << 16,
+};
+
+fn client(who: usize, act: Act) -> Step {
+    Step::Client { who, act, cut: false }
+}
+
+fn draft(qos: u8, big: bool) -> Draft {
+    Draft { topic: 0, qos, retain: false, empty: false, big, expires: false, property: false, alias: false }
+}
+
+fn subscribe(filter: usize, qos: u8) -> Act {
+    Act::Subscribe(vec![Wanted { filter, qos, no_local: false, as_published: false, handling: 0 }], None)
+}
+
+fn check(steps: &[Step]) {
+    run(steps).unwrap_or_else(|what| panic!("{what}"));
+}
+
+/// A message that was too large for the client left its place in the window to nobody: what came behind it
+/// waited for something else to happen.
+#[test]
+fn what_is_skipped_frees_the_window() {
+    check(&[
+        client(1, Act::Connect(Join { window: 1, small: true, ..JOIN })),
+        client(1, subscribe(0, 2)),
+        client(1, Act::Burst(vec![draft(1, false), draft(1, true), draft(2, false)])),
+        client(1, Act::AnswerAll),
+    ]);
+}
