@@ -1,6 +1,6 @@
 //! Seeded fuzzing of what the network sends: bounded with every test run, millions of inputs on demand.
 //!
-//! `WEIR_FUZZ_EXECUTIONS=10000000 cargo test --release --test fuzz -- --nocapture` runs the codec long, on all
+//! `WEIR_FUZZ_EXECUTIONS=10000000 cargo test --profile fuzz --test fuzz -- --nocapture` runs the codec long, on all
 //! cores; `WEIR_FUZZ_SEED` chooses other inputs. A failure prints its input as small as it can be made.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![allow(clippy::print_stderr, reason = "a long run reports what it has done")]

@@ -74,9 +74,7 @@ impl World {
             Act::Connect(_) => {}
             Act::Subscribe(wanted, id) => self.subscribe(who, wanted, *id).await,
             Act::Unsubscribe(filters) => self.unsubscribe(who, filters).await,
-            Act::Publish(draft) => {
-                self.publish(who, &Draft { expires: draft.expires && !cut, ..draft.clone() }, sure).await
-            }
+            Act::Publish(draft) => self.publish(who, draft, sure).await,
             Act::Burst(drafts) => {
                 for draft in drafts {
                     self.publish(who, draft, Sure::Yes).await;
@@ -184,13 +182,19 @@ impl World {
     fn message(&mut self, from: Option<usize>, draft: &Draft) -> usize {
         let v5 = from.is_some_and(|who| self.model.clients[who].level() == 5);
         let topic = TOPICS[draft.topic];
-        let expires = (v5 && draft.expires).then(|| self.model.now + u64::from(EXPIRY_S) * 1000);
+        // Messages without payload cannot be told apart: they are all the same.
+        let carries = v5 && !draft.empty;
+        let expires = (carries && draft.expires).then(|| self.model.now + u64::from(EXPIRY_S) * 1000);
         let (qos, retain, empty, big) = (draft.qos, draft.retain, draft.empty, draft.big && !draft.empty);
-        self.model.add(Msg { topic, from, qos, retain, empty, big, property: v5 && draft.property, expires })
+        self.model.add(Msg { topic, from, qos, retain, empty, big, property: carries && draft.property, expires })
     }
 
     pub(super) async fn publish(&mut self, who: usize, draft: &Draft, sure: Sure) {
         let client = &self.model.clients[who];
+        // What may be sent again by another version carries nothing, and its time is the same.
+        let carries = sure == Sure::Yes && client.conn.as_ref().is_none_or(|conn| !conn.dozing);
+        let (expires, property) = (draft.expires && carries, draft.property && carries);
+        let draft = &Draft { expires, property, ..draft.clone() };
         // The receive maximum of the hub is kept, as far as it is known.
         let busy = draft.qos > 0 && client.inbound.len() + client.outbound.len() >= super::model::WINDOW.into();
         if client.conn.is_none() || busy {

@@ -2,7 +2,7 @@
 
 use super::super::codec::{Packet, Publish, Reason};
 use super::model::Model;
-use super::session::{Answer, Msg, Owed, Stage};
+use super::session::{Answer, Candidate, Client, Debt, Msg, Owed, Stage};
 
 macro_rules! ensure {
     ($condition:expr, $($what:tt)*) => {
@@ -26,23 +26,29 @@ impl Model {
     fn delivered(&mut self, who: usize, publish: &Publish<'_>) -> Result<(), String> {
         let topic = self.resolve(who, publish)?;
         let number = std::str::from_utf8(publish.payload).ok().and_then(|text| text.split(':').next()?.parse().ok());
-        let (empty, messages) = (publish.payload.is_empty(), &self.messages);
-        let is_it = |msg: usize| if empty { messages[msg].empty } else { Some(msg) == number };
-        let is_it = |msg: usize| is_it(msg) && messages[msg].topic == topic;
         let known = self.clients[who].owed.iter().position(|owed| owed.qos > 0 && owed.id() == Some(publish.packet_id));
         if let Some(at) = known {
             let (msg, stage) = (self.clients[who].owed[at].msg, self.clients[who].owed[at].stage);
-            if is_it(msg) {
+            if is_it(&self.messages, msg, &topic, number) {
                 return self.repeated(who, at, publish);
             }
             // The id is free again, if the acknowledgement has arrived.
             ensure!(matches!(stage, Stage::PerhapsDone(_)), "id {} is in use: {publish:?}", publish.packet_id);
             self.clients[who].owed.remove(at);
         }
-        let found = self.clients[who].find(publish, |owed| is_it(owed.msg));
-        let at = match found {
-            Some(at) => at,
-            None => self.resolve_debt(who, publish, &topic, number)?,
+        // What comes again was sent before; what comes first is rather what must come.
+        let mut found = None;
+        for likely in [true, false] {
+            let is_it = |msg: usize| is_it(&self.messages, msg, &topic, number);
+            let own = || self.clients[who].find(publish, likely, is_it);
+            found = found.or_else(own);
+            if found.is_none() {
+                found = self.resolve_debt(who, publish, likely, &topic, number);
+            }
+        }
+        let Some(at) = found else {
+            let owed = &self.clients[who].owed;
+            return Err(format!("client {who} is not owed {topic} {publish:?}, but {owed:?}"));
         };
         self.first(who, at, publish)
     }
@@ -65,33 +71,50 @@ impl Model {
         &mut self,
         who: usize,
         publish: &Publish<'_>,
+        likely: bool,
         topic: &str,
         number: Option<usize>,
-    ) -> Result<usize, String> {
+    ) -> Option<usize> {
         let ids = ids_of(publish, self.clients[who].level());
-        let (empty, messages) = (publish.payload.is_empty(), &self.messages);
-        let fits = |debt: &super::session::Debt| {
-            let is_it = if empty { messages[debt.msg].empty } else { Some(debt.msg) == number };
-            let fits = |it: &super::session::Candidate| {
-                let same_ids = ids.as_ref().is_none_or(|ids| it.id.iter().eq(ids));
-                it.who == who && it.qos == publish.qos as u8 && it.retain == publish.retain && same_ids
-            };
-            is_it && messages[debt.msg].topic == topic && debt.candidates.iter().any(fits)
-        };
+        let (qos, retain, with_id) = (publish.qos as u8, publish.retain, ids.is_some());
+        let taker = Candidate { who, qos, retain, id: ids.as_ref().and_then(|ids| ids.first().copied()) };
         let risky = self.clients[who].risky;
-        let likely = |debt: &super::session::Debt| if publish.dup { debt.born < risky } else { debt.must };
-        let at = self.debts.iter().position(|debt| likely(debt) && fits(debt));
-        let Some(at) = at.or_else(|| self.debts.iter().position(fits)) else {
-            let owed = &self.clients[who].owed;
-            return Err(format!("client {who} is not owed {topic} {publish:?}, but {owed:?}"));
-        };
-        let debt = self.debts.remove(at);
-        let (qos, retain, stage) = (publish.qos as u8, publish.retain, Stage::Waiting);
-        let (msg, must, born) = (debt.msg, debt.must, debt.born);
-        let owed = &mut self.clients[who].owed;
-        let ids = ids.unwrap_or_default();
+        let likely = |debt: &Debt| !likely || if publish.dup { debt.born < risky } else { debt.must };
+        let at = self.find_debt(&taker, with_id, topic, number, likely)?;
+        let debt = &mut self.debts[at];
+        debt.taker = Some(taker);
+        let (msg, must, born, stage) = (debt.msg, debt.must, debt.born, Stage::Waiting);
+        let (ids, owed) = (ids.unwrap_or_default(), &mut self.clients[who].owed);
         owed.push(Owed { msg, qos, retain, ids, must, stage, born, seen: 0, on: 0, released_on: 0 });
-        Ok(owed.len() - 1)
+        Some(owed.len() - 1)
+    }
+
+    /// A debt that this delivery pays. When another delivery seemed to pay it, that one may have paid another one.
+    fn find_debt(
+        &mut self,
+        taker: &Candidate,
+        with_id: bool,
+        topic: &str,
+        number: Option<usize>,
+        likely: impl Fn(&Debt) -> bool,
+    ) -> Option<usize> {
+        let messages = &self.messages;
+        let is_it = |debt: &Debt| is_it(messages, debt.msg, topic, number);
+        let fits = |debt: &Debt| is_it(debt) && likely(debt) && debt.fits(taker, with_id);
+        if let Some(at) = self.debts.iter().position(|debt| debt.taker.is_none() && fits(debt)) {
+            return Some(at);
+        }
+        let taken = |debt: &Debt| debt.taker.is_some() && fits(debt);
+        let paid: Vec<usize> = (0..self.debts.len()).filter(|&at| taken(&self.debts[at])).collect();
+        paid.into_iter().find(|&at| {
+            let other = self.debts[at].taker;
+            let msg = self.debts[at].msg;
+            let free = |debt: &&mut Debt| {
+                debt.taker.is_none() && debt.msg == msg && other.is_some_and(|it| debt.fits(&it, it.id.is_some()))
+            };
+            let elsewhere = self.debts.iter_mut().find(free);
+            elsewhere.map(|debt| debt.taker = other).is_some()
+        })
     }
 
     /// The first time that the client sees a message.
@@ -106,15 +129,16 @@ impl Model {
         ensure!(!(publish.dup && unsent), "client {who}: DUP the first time: {publish:?}");
         ensure!(!(unsent && expired(msg, now)), "client {who}: expired at {:?}, now {now}: {publish:?}", msg.expires);
         ensure!(!(msg.big && conn.small), "client {who} takes no packet that large");
-        let same =
-            |it: &Owed| it.qos == owed.qos && messages[it.msg].topic == msg.topic && messages[it.msg].from == msg.from;
+        let same = |it: &Owed| {
+            let other = &messages[it.msg];
+            // Messages without payload cannot be told apart.
+            let known = !other.empty && !msg.empty;
+            known && it.qos == owed.qos && other.topic == msg.topic && other.from == msg.from && it.born < owed.born
+        };
         let skipped = |it: &Owed| expired(&messages[it.msg], now) || (messages[it.msg].big && conn.small);
-        let overtaken =
-            client.owed[..at].iter().find(|it| it.must && it.stage == Stage::Waiting && same(it) && !skipped(it));
-        ensure!(
-            overtaken.is_none() || owed.born < overtaken.map_or(0, |it| it.born),
-            "{publish:?} overtakes {overtaken:?}"
-        );
+        let waits = |it: &&Owed| it.must && it.stage == Stage::Waiting && same(it) && !skipped(it);
+        let overtaken = client.owed.iter().find(waits);
+        ensure!(overtaken.is_none(), "client {who}: {owed:?} overtakes {overtaken:?}");
         properties(msg, publish, now, conn.level == 5)?;
         let (number, window, had) = (conn.number, conn.window, owed.msg);
         client.had.insert(had);
@@ -194,19 +218,23 @@ impl Model {
     }
 }
 
-impl super::session::Client {
-    /// What the client waits for and `publish` is; what must come goes first.
-    fn find(&self, publish: &Publish<'_>, is_it: impl Fn(&Owed) -> bool) -> Option<usize> {
+impl Client {
+    /// What the client waits for and `publish` is.
+    fn find(&self, publish: &Publish<'_>, likely: bool, is_it: impl Fn(usize) -> bool) -> Option<usize> {
         let ids = ids_of(publish, self.level());
         let fits = |owed: &Owed| {
             let same = owed.qos == publish.qos as u8 && owed.retain == publish.retain;
-            same && ids.as_ref().is_none_or(|ids| *ids == owed.ids) && owed.stage == Stage::Waiting && is_it(owed)
+            same && ids.as_ref().is_none_or(|ids| *ids == owed.ids) && owed.stage == Stage::Waiting && is_it(owed.msg)
         };
-        // What comes again was sent before; what comes first must come.
-        let likely = |owed: &Owed| if publish.dup { owed.born < self.risky } else { owed.must };
-        let first = self.owed.iter().position(|owed| likely(owed) && fits(owed));
-        first.or_else(|| self.owed.iter().position(fits))
+        let likely = |owed: &Owed| !likely || if publish.dup { owed.born < self.risky } else { owed.must };
+        self.owed.iter().position(|owed| likely(owed) && fits(owed))
     }
+}
+
+/// Whether a payload with this number, or without any, is that message.
+fn is_it(messages: &[Msg], msg: usize, topic: &str, number: Option<usize>) -> bool {
+    let same = number.map_or(messages[msg].empty, |number| number == msg);
+    same && messages[msg].topic == topic
 }
 
 /// Nothing when the client's version has none.

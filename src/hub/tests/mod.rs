@@ -1,6 +1,6 @@
 //! The whole hub against a model of the specification: random sequences of packets from several clients.
 //!
-//! `WEIR_FUZZ_SEQUENCES=200000 cargo test --release --lib hub::tests -- --nocapture` runs it long, on all cores;
+//! `WEIR_FUZZ_SEQUENCES=200000 cargo test --profile fuzz --lib hub::tests -- --nocapture` runs it long, on all cores;
 //! `WEIR_FUZZ_SEED` chooses other sequences. A failure prints its seed and the shortest sequence that fails.
 
 mod acts;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::session::{Client, Debt, Ms, Msg, Stage};
+use super::session::{Client, Debt, Ms, Msg, Owed, Stage};
 use super::steps::CLIENTS;
 
 /// Messages in flight to and from a client, as the hub is told.
@@ -67,10 +67,12 @@ impl Model {
     pub(super) fn check(&mut self) -> Result<(), String> {
         let (now, messages) = (self.now, &self.messages);
         for (who, client) in self.clients.iter_mut().enumerate() {
-            let in_flight = client.in_flight();
-            let Some(conn) = &client.conn else { continue };
-            if conn.dozing {
-                continue;
+            let Some(conn) = client.conn.as_ref().filter(|conn| !conn.dozing) else { continue };
+            // A message that is too large for the client counts as delivered, when its turn has come.
+            let too_large = |owed: &Owed| conn.small && messages[owed.msg].big && owed.on != conn.number;
+            let in_flight = client.owed.iter().filter(|it| it.stage != Stage::Waiting && !too_large(it)).count();
+            if in_flight < conn.window {
+                client.owed.retain(|owed| !(too_large(owed) && matches!(owed.stage, Stage::Sent(_))));
             }
             if let Some(answer) = conn.answers.front() {
                 return Err(format!("client {who} still waits for {answer:?}"));
@@ -114,7 +116,7 @@ impl Model {
                 return Err(format!("client {who} never got {owed:?}: {:?}", self.messages[owed.msg]));
             }
         }
-        let lost = |debt: &&Debt| debt.must && self.messages[debt.msg].expires.is_none();
+        let lost = |debt: &&Debt| debt.must && debt.taker.is_none() && self.messages[debt.msg].expires.is_none();
         match self.debts.iter().find(lost) {
             Some(debt) => Err(format!("nobody got {debt:?}: {:?}", self.messages[debt.msg])),
             None => Ok(()),

@@ -107,7 +107,7 @@ impl Model {
                     let (qos, retain) = (sub.qos.min(message.qos), sub.as_published && message.retain);
                     let candidate = Candidate { who, qos, retain, id: sub.id };
                     let (must, born) = (sure == Sure::Yes && !again, self.moment);
-                    let new = || Debt { msg, group: text, candidates: Vec::new(), must, born };
+                    let new = || Debt { msg, group: text, candidates: Vec::new(), must, born, taker: None };
                     let debt = groups.entry(text).or_insert_with(new);
                     debt.candidates.push(candidate);
                     // A QoS 0 message for somebody who is not there may be lost, and so may one that a client cannot take.

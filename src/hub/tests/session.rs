@@ -73,10 +73,22 @@ pub(super) struct Debt {
     pub(super) must: bool,
     /// When it was owed, in the order of what happened.
     pub(super) born: u64,
+    /// Who got it.
+    pub(super) taker: Option<Candidate>,
+}
+
+impl Debt {
+    /// Whether this could be the delivery of it: client, QoS, RETAIN and identifier.
+    pub(super) fn fits(&self, taker: &Candidate, with_id: bool) -> bool {
+        self.candidates.iter().any(|it| {
+            let id = if with_id { it.id } else { None };
+            it.who == taker.who && it.qos == taker.qos && it.retain == taker.retain && id == taker.id
+        })
+    }
 }
 
 /// One that may get the message of a shared subscription, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) who: usize,
     pub(super) qos: u8,
@@ -201,10 +213,5 @@ impl Client {
             _ => false,
         };
         (0..self.owed.len()).filter(|&at| open(&self.owed[at])).collect()
-    }
-
-    /// What is in flight to the client.
-    pub(super) fn in_flight(&self) -> usize {
-        self.owed.iter().filter(|owed| owed.stage != Stage::Waiting).count()
     }
 }
