@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::session::Stage;
 use super::steps::{CLIENTS, Join, TOPICS, WILLS};
 use super::world::World;
-use crate::model::Filter;
+use crate::model::{Filter, Topic};
 
 impl World {
     pub(super) async fn finish(&mut self) -> Result<(), String> {
@@ -45,7 +45,7 @@ impl World {
     fn check_hub(&self) -> Result<(), String> {
         let lives = self.model.clients.iter().filter(|client| client.lives).count();
         let subscriptions: usize = self.model.clients.iter().map(|client| client.subs.len()).sum();
-        let counted = self.hub.router.tally.read(self.hub.sessions.len(), (0, 0));
+        let counted = self.hub.counters();
         let right = counted.sessions == lives as u64 && counted.subscriptions == subscriptions as u64;
         let stuck = self.model.clients.iter().flat_map(|client| &client.owed).find(|owed| owed.stage != Stage::Waiting);
         if !right || stuck.is_some() {
@@ -69,8 +69,11 @@ impl World {
 
     /// Without sessions nothing is left of them.
     fn check_empty(&self) -> Result<(), String> {
-        let counted = self.hub.router.tally.read(self.hub.sessions.len(), (0, 0));
-        let routes = TOPICS.iter().chain(&WILLS).any(|topic| !self.hub.router.routes(topic).is_empty());
+        let counted = self.hub.counters();
+        let routes = TOPICS
+            .iter()
+            .chain(&WILLS)
+            .any(|topic| !self.hub.router.routes(&Topic::new(topic).expect("a topic")).is_empty());
         if counted.sessions > 0 || counted.subscriptions > 0 || counted.clients > 0 || routes {
             return Err(format!("something is left: {counted:?}, routes {routes}"));
         }

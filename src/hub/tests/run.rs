@@ -10,7 +10,7 @@ use super::steps::{Step, sequence};
 use super::world::World;
 
 /// Sequences of a run that is not told how many.
-const BOUNDED: u64 = 1500;
+const BOUNDED: u64 = 1000;
 
 fn number_from(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
