@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::access::Visitor;
 use super::super::codec::{Packet, Version, decode};
+use super::super::doors::Lobby;
 use super::super::{Limits, Settings, Shared, connection, upkeep};
 use super::model::{Model, WINDOW};
 use super::session::FOREVER;
@@ -65,7 +66,8 @@ impl World {
 
     pub(super) fn open(&mut self, who: usize, level: u8, size: usize) {
         let (pipe, server) = duplex(size);
-        tokio::spawn(connection::serve(Arc::clone(&self.hub), server, Visitor::plain(([127, 0, 0, 1], 1).into())));
+        let (visitor, ticket) = (Visitor::plain(([127, 0, 0, 1], 1).into()), Lobby::default().enter(1).0);
+        tokio::spawn(connection::serve(Arc::clone(&self.hub), server, visitor, ticket));
         let link = Link { pipe, buffer: Vec::new(), version: version(level), narrow: size < 1 << 16, ended: false };
         self.links[who] = Some(link);
     }
