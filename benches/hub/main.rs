@@ -1,68 +1,124 @@
-//! Messages per second through the hub and through mosquitto, measured in turn in one run.
+//! The hub beside mosquitto and rumqttd: messages per second, CPU time per message, latency, memory.
 //!
-//! `cargo bench --bench hub [-- ROUNDS]`; `scripts/bench/hub` builds it and runs it. Every round measures
-//! each broker once per case, so that a machine that becomes slower slows both. MQTT 3.1.1,
-//! payloads of 64 bytes; a message counts when the subscriber has it.
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on should panic")]
+//! `cargo bench --bench hub [-- ROUNDS | short]`; `scripts/bench/hub` builds it and runs it. weir is the real
+//! program with its store. Every round measures each broker once per case, so that a machine that becomes slower
+//! slows all. MQTT 3.1.1, payloads of 64 bytes; a message counts when a subscriber has it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measurement that cannot go on should panic, else it tells"
+)]
 
 mod broker;
+mod client;
+mod latency;
 mod load;
+mod memory;
+mod table;
 
-use std::io::Write;
+use std::time::Duration;
 
-use broker::Broker;
+use broker::{Broker, KINDS};
 use load::Case;
+use table::Three;
+use weir::model::Qos;
 
-const CASES: &[Case] = &[
-    Case { name: "QoS 0,   1 to 1", qos: 0, publishers: 1, messages: 400_000 },
-    Case { name: "QoS 1,   1 to 1", qos: 1, publishers: 1, messages: 100_000 },
-    Case { name: "QoS 0, 100 to 1", qos: 0, publishers: 100, messages: 400_000 },
-    Case { name: "QoS 1, 100 to 1", qos: 1, publishers: 100, messages: 100_000 },
-];
-
-/// Messages per second, and how many of a hundred arrived.
-#[derive(Debug, Clone, Copy)]
-struct Figure {
-    rate: f64,
-    arrived: f64,
+const fn case(name: &'static str, qos: Qos, publishers: usize, subscribers: usize, messages: usize) -> Case {
+    Case { name, qos, publishers, subscribers, messages }
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+const CASES: [Case; 9] = [
+    case("QoS 0,   1 to 1", Qos::AtMostOnce, 1, 1, 400_000),
+    case("QoS 1,   1 to 1", Qos::AtLeastOnce, 1, 1, 100_000),
+    case("QoS 2,   1 to 1", Qos::ExactlyOnce, 1, 1, 50_000),
+    case("QoS 0, 100 to 1", Qos::AtMostOnce, 100, 1, 400_000),
+    case("QoS 1, 100 to 1", Qos::AtLeastOnce, 100, 1, 100_000),
+    case("QoS 2, 100 to 1", Qos::ExactlyOnce, 100, 1, 50_000),
+    case("QoS 0, 1 to 100", Qos::AtMostOnce, 1, 100, 8_000),
+    case("QoS 1, 1 to 100", Qos::AtLeastOnce, 1, 100, 3_000),
+    case("QoS 2, 1 to 100", Qos::ExactlyOnce, 1, 100, 1_500),
+];
+
+/// How much is measured.
+struct Plan {
+    rounds: usize,
+    /// Divides the number of messages.
+    scale: usize,
+    latencies: usize,
+    connections: usize,
+    retained: usize,
+    demo_settles: Duration,
+    /// Only cases whose name contains this.
+    only: String,
+}
+
+impl Plan {
+    fn new(rounds: usize) -> Self {
+        let demo_settles = Duration::from_secs(10);
+        let (connections, retained, only) = (1000, 100_000, String::new());
+        Self { rounds, scale: 1, latencies: 5000, connections, retained, demo_settles, only }
+    }
+
+    /// Enough to see that everything works.
+    fn short() -> Self {
+        let demo_settles = Duration::from_secs(1);
+        Self {
+            rounds: 1,
+            scale: 20,
+            latencies: 500,
+            connections: 200,
+            retained: 5000,
+            demo_settles,
+            only: String::new(),
+        }
+    }
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let plan = match words[..] {
+        ["serve-rumqttd", address] => return broker::serve_rumqttd(address),
+        [] => Plan::new(5),
+        ["short"] => Plan::short(),
+        [rounds] => Plan::new(rounds.parse().unwrap()),
+        [rounds, only] => Plan { only: only.to_owned(), ..Plan::new(rounds.parse().unwrap()) },
+        _ => panic!("hub [ROUNDS [CASE] | short]"),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    match arguments.next().as_deref() {
-        Some("serve") => runtime.block_on(broker::serve()),
-        first => {
-            let rounds = first.and_then(|it| it.parse().ok()).unwrap_or(5);
-            runtime.block_on(measure(rounds));
-        }
-    }
+    runtime.block_on(measure(&plan));
 }
 
-async fn measure(rounds: usize) {
-    let mut out = std::io::stdout();
-    writeln!(out, "{:16} {:>12} {:>12} {:>6}  (median of {rounds} rounds)", "", "weir", "mosquitto", "ratio").unwrap();
-    let brokers = [Broker::weir(), Broker::mosquitto()];
-    for case in CASES {
-        let mut figures: [Vec<Figure>; 2] = Default::default();
-        for _ in 0..rounds {
-            for (broker, figures) in brokers.iter().zip(&mut figures) {
-                figures.push(case.run(broker.address).await);
+async fn measure(plan: &Plan) {
+    let brokers = KINDS.map(Broker::start);
+    table::throughput_head();
+    for case in CASES.iter().filter(|case| case.name.contains(&plan.only)) {
+        let mut rounds: Three<Vec<_>> = Default::default();
+        for _ in 0..plan.rounds {
+            for (broker, figures) in brokers.iter().zip(&mut rounds) {
+                figures.push(case.run(broker, plan.scale).await);
             }
         }
-        let rate = |of: &[Figure]| median(of.iter().map(|it| it.rate).collect());
-        let arrived = |of: &[Figure]| of.iter().map(|it| it.arrived).fold(100.0, f64::min);
-        let [weir, other] = &figures;
-        let loss = format!("arrived at worst: {:.1} %, {:.1} %", arrived(weir), arrived(other));
-        let ratio = rate(weir) / rate(other);
-        writeln!(out, "{:16} {:>10.0}/s {:>10.0}/s {ratio:>6.2}  {loss}", case.name, rate(weir), rate(other)).unwrap();
+        table::throughput(case, &rounds);
     }
-    for broker in &brokers {
-        writeln!(out, "{}", broker.memory()).unwrap();
+    if !plan.only.is_empty() {
+        return;
     }
+    let mut rounds: Three<Vec<_>> = Default::default();
+    for _ in 0..plan.rounds {
+        for (broker, figures) in brokers.iter().zip(&mut rounds) {
+            figures.push(latency::latencies(broker, plan.latencies).await);
+        }
+    }
+    table::latency(&rounds);
+    drop(brokers);
+    let mut figures: Three<memory::Memory> = Default::default();
+    for (kind, figures) in KINDS.into_iter().zip(&mut figures) {
+        *figures = memory::measure(kind, plan.connections, plan.retained).await;
+    }
+    let demo = tokio::task::spawn_blocking({
+        let settles = plan.demo_settles;
+        move || broker::demo_resident_kib(settles)
+    });
+    table::memory(&figures, plan.connections, plan.retained, demo.await.unwrap());
 }
