@@ -218,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.brake.is_none() && self.held_bytes <= Held::BYTES && self.wire.pending() < OUTPUT_HIGH
     }
 
-    async fn live(mut self, visitor: &Visitor) {
+    async fn live(mut self: Box<Self>, visitor: &Visitor) {
         let peer = visitor.peer;
         self.hub.router.tally.arrived();
         tracing::debug!(%peer, certificate = visitor.certified.as_deref(), client = %self.profile.client_id, "client connected");
@@ -226,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.hub.router.tally.left();
         tracing::debug!(%peer, client = %self.profile.client_id, ?end, "client gone");
         self.count();
-        self.part(end).await;
+        Box::pin(self.part(end)).await;
     }
 
     async fn run(&mut self) -> End {

@@ -44,7 +44,7 @@ pub(super) async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Gives the session back, says good-bye, sends the will and what was held.
-    pub(super) async fn part(mut self, end: End) {
+    pub(super) async fn part(mut self: Box<Self>, end: End) {
         self.leave_receipts();
         let will = self.will.take();
         let due = self.hub.sessions.detach(&self.hub.router, &self.member, self.epoch, will);
@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// What was held is still routed, if there is room soon; QoS 2 ids of the rest are forgotten, so that
     /// the client's repetition counts as new.
-    async fn route_leftovers(mut self) {
+    async fn route_leftovers(mut self: Box<Self>) {
         let deadline = Instant::now() + LEFTOVERS;
         while let Some(stuck) = &mut self.stuck {
             if timeout_at(deadline, poll_fn(|context| stuck.poll(context))).await.is_err() {

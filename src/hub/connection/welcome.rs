@@ -42,20 +42,34 @@ pub(super) struct Welcomed {
 }
 
 /// Serves one connection until it ends.
+///
+/// Its task is as large as the largest future in it for as long as it lives, and nearly all of them are idle:
+/// so what begins and what ends it are on the heap, while they last.
 pub(in super::super) async fn serve<S>(hub: Arc<Shared>, stream: S, visitor: Visitor, ticket: Ticket)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if let Some((connection, _place)) = Box::pin(begin(hub, stream, &visitor, ticket)).await {
+        connection.live(&visitor).await;
+    }
+}
+
+/// Until the client is welcomed; nothing when it is not.
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
+    hub: Arc<Shared>,
+    stream: S,
+    visitor: &Visitor,
+    ticket: Ticket,
+) -> Option<(Box<Connection<S>>, Place)> {
     let mut wire = Wire::new(stream);
-    let stop = Arc::clone(&hub);
-    let welcomed = stop.stop.run_until_cancelled(welcome(&hub, &mut wire, &visitor, ticket)).await;
-    let Some(Some((welcomed, _place))) = welcomed else {
+    let welcomed = hub.stop.run_until_cancelled(welcome(&hub, &mut wire, visitor, ticket)).await.flatten();
+    let Some((welcomed, place)) = welcomed else {
         let tally = &hub.router.tally;
         add(&tally.bytes_in, wire.bytes_in);
         add(&tally.bytes_out, wire.bytes_out);
-        return;
+        return None;
     };
-    Connection::new(hub, wire, welcomed).live(&visitor).await;
+    Some((Box::new(Connection::new(hub, wire, welcomed)), place))
 }
 
 /// Waits for CONNECT and answers it; nothing when there is no connection to go on with.

@@ -107,3 +107,19 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(hall: &Hall, stream: S) -> R
     let names = Names { machine: &hall.machine, hosts: &settings.ws_hosts, origins: &settings.ws_origins };
     hello(stream, names).await.map_err(|error| Failed("websocket", error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, D, E, F, Made>(_: fn(A, B, C, D, E, F) -> Made) -> usize {
+        size_of::<Made>()
+    }
+
+    /// 500 idle connections are nothing special: what each of them keeps for ever is counted in hundreds of bytes.
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        let bytes = size_of_future(receive);
+        assert!(bytes <= 1024, "{bytes} bytes");
+    }
+}
