@@ -13,6 +13,8 @@ mod found;
 mod hostile;
 #[path = "hub/inside.rs"]
 mod inside;
+#[path = "hub/kept.rs"]
+mod kept;
 #[path = "hub/mosquitto.rs"]
 mod mosquitto;
 #[path = "common/mosquitto.rs"]

@@ -143,6 +143,7 @@ impl Gateway {
         status::say(&self, "down").await;
         self.core.end().await;
         self.uplinks.end().await;
+        self.hub.finish();
         timeout(CLOSING, self.store.close()).await.context("the store did not close in time")??;
         drop(self.bridges);
         Ok(())

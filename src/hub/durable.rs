@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::journal::Journal;
 use crate::model::{Message, Receipt, Ticket};
 
 /// There is no room now; gives the ticket back.
@@ -33,8 +34,10 @@ pub(crate) struct Stuck {
     message: Arc<Message>,
     /// Those that have not taken it, in order, each with its ticket.
     left: Vec<(Arc<Consumer>, Option<Ticket>)>,
-    room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    room: Option<Room>,
 }
+
+type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What became of a message at the durable consumers, as far as it is known at once.
 pub(crate) struct Offered {
@@ -44,20 +47,27 @@ pub(crate) struct Offered {
     pub(crate) stuck: Option<Stuck>,
 }
 
-impl Offered {
-    pub(crate) const DONE: Self = Self { receipt: None, stuck: None };
-}
-
-/// Offers `message` to all `consumers`; with QoS 1 and 2 they get tickets.
-pub(crate) fn offer(message: &Arc<Message>, consumers: &[Arc<Consumer>]) -> Offered {
-    if consumers.is_empty() {
-        return Offered::DONE;
+/// Offers `message` to all `consumers`; with QoS 1 and 2 they get tickets. `receipt` has those of the journal,
+/// which may be pressed.
+pub(crate) fn offer(
+    message: &Arc<Message>,
+    consumers: &[Arc<Consumer>],
+    mut receipt: Option<Receipt>,
+    journal: Option<&Arc<Journal>>,
+) -> Offered {
+    let pressed = journal.filter(|journal| receipt.is_some() && journal.is_pressed());
+    if consumers.is_empty() && pressed.is_none() {
+        return Offered { receipt, stuck: None };
     }
-    let receipt = (message.qos as u8 > 0).then(Receipt::new);
+    if message.qos as u8 > 0 && !consumers.is_empty() {
+        receipt.get_or_insert_default();
+    }
     let ticket = || receipt.as_ref().map(Receipt::ticket);
     let mut left: Vec<_> = consumers.iter().map(|consumer| (Arc::clone(consumer), ticket())).collect();
     left = offer_each(message, left);
-    let stuck = (!left.is_empty()).then(|| Stuck { message: Arc::clone(message), left, room: None });
+    let room = pressed.map(|journal| Box::pin(journal.room()) as Room);
+    let stuck = !left.is_empty() || room.is_some();
+    let stuck = stuck.then(|| Stuck { message: Arc::clone(message), left, room });
     Offered { receipt, stuck }
 }
 
@@ -77,11 +87,14 @@ impl Stuck {
     /// Ready when every consumer has taken the message.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Some((first, _)) = self.left.first() else { return Poll::Ready(()) };
-            let room = self.room.get_or_insert_with(|| {
-                let consumer = Arc::clone(first);
-                Box::pin(async move { consumer.durable.room().await })
-            });
+            let room = match (&mut self.room, self.left.first()) {
+                (Some(room), _) => room,
+                (None, None) => return Poll::Ready(()),
+                (none, Some((first, _))) => {
+                    let consumer = Arc::clone(first);
+                    none.insert(Box::pin(async move { consumer.durable.room().await }))
+                }
+            };
             if room.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }

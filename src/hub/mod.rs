@@ -15,6 +15,7 @@ mod counters;
 mod doors;
 mod durable;
 mod inbox;
+mod journal;
 mod live;
 mod memory;
 mod places;
@@ -40,13 +41,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Filter, Message, Receipt};
+use crate::runtime::Clock;
 use crate::store::Store;
 use access::Gate;
 use doors::Doors;
 use durable::{Consumer, Offered};
+use journal::{Journal, Restored, Values};
 use live::Live;
 use places::Places;
-use router::{Router, Wakes};
+use router::{Router, Target, Wakes};
 use sessions::Sessions;
 
 pub use access::users;
@@ -79,8 +82,8 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(settings: Settings, stop: CancellationToken) -> Self {
-        let router = Arc::new(Router::default());
+    fn new(settings: Settings, journal: Option<Arc<Journal>>, stop: CancellationToken) -> Self {
+        let router = Arc::new(Router::new(journal));
         router.bound(&settings.limits);
         let live = Live::new(settings);
         let (sessions, places, gate) = (Sessions::default(), Places::default(), Gate::default());
@@ -107,6 +110,36 @@ impl Shared {
         }
     }
 
+    /// Takes over what an earlier run left.
+    fn restore(&self, values: Values) {
+        let Some(journal) = self.router.journal() else { return };
+        let Restored { sessions, subscriptions, retained } =
+            journal.restore(values, &self.settings(), &self.router.memory);
+        for (member, text, grant) in subscriptions {
+            // One that was allowed when it was made.
+            let Some(target) = Target::parse(&text) else { continue };
+            member.lock().subscribe(&text);
+            self.router.tally.subscribed(&text);
+            self.router.subscribe(&target, routes::Subscription { member, options: grant.options(), id: grant.id });
+        }
+        self.sessions.restore(sessions);
+        let mut kept = self.router.retained_mut();
+        for (message, expires) in retained {
+            if !kept.keep(&message, expires) {
+                self.router.tally.refused("retained_full");
+            }
+        }
+    }
+
+    /// Starts what goes on beside the connections.
+    fn start(self: &Arc<Self>) {
+        tokio::spawn(upkeep::run(Arc::clone(self)));
+        if let Some(journal) = self.router.journal() {
+            tokio::spawn(Arc::clone(journal).run(self.stop.clone()));
+            tokio::spawn(Arc::clone(journal).keep_short(self.stop.clone()));
+        }
+    }
+
     /// What is in force now. It takes a lock: connections ask once, and again when the generation has changed.
     fn settings(&self) -> Arc<Settings> {
         self.live.settings()
@@ -118,7 +151,7 @@ impl Shared {
         let message = Arc::new(message);
         let routes = self.router.routes(&message.topic);
         let mut wakes = Wakes::default();
-        let offered = self.router.route(&message, &routes, &mut wakes);
+        let offered = self.router.route(&message, &routes, None, &mut wakes);
         wakes.ring();
         offered
     }
@@ -148,13 +181,20 @@ impl Hub {
     /// `store` and are kept there.
     ///
     /// # Errors
-    /// An address cannot be bound; the error names it.
+    /// An address cannot be bound, the error names it; or what the store has cannot be read.
     pub async fn bind(settings: Settings, store: Option<&Store>, stop: CancellationToken) -> io::Result<Self> {
-        let _ = store;
-        let shared = Arc::new(Shared::new(settings, stop));
+        let (journal, values) = match store {
+            Some(store) => {
+                let (journal, values) = Journal::resume(store, Clock::system()).await?;
+                (Some(journal), values)
+            }
+            None => (None, Values::default()),
+        };
+        let shared = Arc::new(Shared::new(settings, journal, stop));
+        shared.restore(values);
         let doors = Doors::bind(Arc::clone(&shared)).await?;
         let addresses = doors.addresses()?.into();
-        tokio::spawn(upkeep::run(Arc::clone(&shared)));
+        shared.start();
         Ok(Self { shared, addresses, doors: Arc::new(Mutex::new(doors)) })
     }
 
@@ -228,6 +268,14 @@ impl Hub {
         let consumer = Arc::new(Consumer { durable: consumer });
         self.shared.router.add_consumer(&filters, &consumer);
         Attachment { router: Arc::clone(&self.shared.router), filters, consumer }
+    }
+
+    /// Hands everything that is to be kept to the store, which writes it before it closes. Called after `stop`,
+    /// when clients are gone.
+    pub fn finish(&self) {
+        if let Some(journal) = self.shared.router.journal() {
+            journal.finish();
+        }
     }
 
     /// What was counted since the start.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::journal::Entry;
 use super::memory::{Memory, Share};
 use crate::model::{Message, Qos};
 
@@ -23,9 +24,36 @@ pub(crate) struct Parcel {
     pub(crate) expires: Option<Instant>,
     /// Subscription identifiers of the receiver.
     pub(crate) ids: Option<Arc<[u32]>>,
+    /// The packet id, if it is known already: with QoS 2 in a durable session.
+    pub(crate) id: u16,
+    /// It may have been sent before.
+    pub(crate) dup: bool,
+    /// In a durable session: what the journal knows of it.
+    pub(crate) kept: Option<Arc<Entry>>,
 }
 
 impl Parcel {
+    /// One that nothing is known of yet.
+    pub(crate) fn new(
+        message: Arc<Message>,
+        qos: Qos,
+        retain: bool,
+        expires: Option<Instant>,
+        ids: Option<Arc<[u32]>>,
+    ) -> Self {
+        Self { message, qos, retain, expires, ids, id: 0, dup: false, kept: None }
+    }
+
+    /// Whether it must wait until the journal has it on the disk.
+    pub(crate) fn is_gated(&self) -> bool {
+        self.qos == Qos::ExactlyOnce && self.kept.as_ref().is_some_and(|entry| entry.gate().is_closed())
+    }
+
+    /// Whether the journal could not keep it, so that it must not be sent.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.qos == Qos::ExactlyOnce && self.kept.as_ref().is_some_and(|entry| entry.gate().is_refused())
+    }
+
     /// What it counts against a byte bound: the message and the place it takes.
     fn weight(&self) -> usize {
         self.size() + size_of::<Self>()
@@ -161,6 +189,22 @@ impl Queue {
         dropped
     }
 
+    /// As [`Queue::push`], whatever the bounds: nothing of an earlier run is lost because they are narrower now.
+    pub(crate) fn restore(&mut self, parcel: Parcel) {
+        self.bytes += parcel.weight();
+        self.parcels.push_back(parcel);
+        self.settle();
+    }
+
+    pub(crate) fn back(&self) -> Option<&Parcel> {
+        self.parcels.back()
+    }
+
+    /// All parcels, the next one first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Parcel> {
+        self.parcels.iter()
+    }
+
     fn drop_oldest_qos0(&mut self) -> bool {
         if self.droppable == 0 {
             return false;
@@ -208,7 +252,7 @@ mod tests {
 
     fn parcel(qos: Qos, text: &str) -> Parcel {
         let message = Arc::new(Message::own(Topic::new("t").unwrap(), text.as_bytes()));
-        Parcel { message, qos, retain: false, expires: None, ids: None }
+        Parcel::new(message, qos, false, None, None)
     }
 
     fn texts(queue: &mut Queue) -> String {

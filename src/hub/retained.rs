@@ -128,15 +128,19 @@ impl Retained {
             .collect()
     }
 
-    /// Forgets what has expired.
-    pub(crate) fn sweep(&mut self, now: Instant) {
-        let bytes = &mut self.bytes;
-        self.by_topic.retain(|_, kept| {
+    /// Forgets what has expired; says what that was.
+    pub(crate) fn sweep(&mut self, now: Instant) -> Vec<Topic> {
+        let (bytes, mut expired) = (&mut self.bytes, Vec::new());
+        self.by_topic.retain(|topic, kept| {
             let alive = kept.is_alive(now);
-            *bytes -= if alive { 0 } else { kept.weight() };
+            if !alive {
+                *bytes -= kept.weight();
+                expired.push(topic.clone());
+            }
             alive
         });
         self.settle();
+        expired
     }
 }
 

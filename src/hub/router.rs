@@ -13,6 +13,7 @@ use super::bell::Bell;
 use super::counters::{Cause, Tally};
 use super::durable::{Consumer, Offered, offer};
 use super::inbox::Inbox;
+use super::journal::{Entry, Journal, Number};
 use super::memory::Memory;
 use super::queue::{Dropped, Parcel};
 use super::retained::Retained;
@@ -20,10 +21,12 @@ use super::routes::{Group, Member, Routes, Subscriber, Subscription};
 use super::session::Pushed;
 use super::settings::Limits;
 use super::tree::{Tree, is_shallow};
-use crate::model::{Filter, Message, Topic};
+use crate::model::{Filter, Message, Qos, Receipt, Ticket, Topic};
 
 #[derive(Debug)]
 pub(crate) struct Router {
+    /// Where durable sessions and retained messages are kept, if they are.
+    journal: Option<Arc<Journal>>,
     tree: RwLock<Tree<Subscriber>>,
     /// Rises with every change of the tree, so that a look-up can be used again until then.
     generation: AtomicU64,
@@ -34,9 +37,7 @@ pub(crate) struct Router {
 
 impl Default for Router {
     fn default() -> Self {
-        let memory = Arc::new(Memory::default());
-        let retained = RwLock::new(Retained::new(&memory));
-        Self { tree: RwLock::default(), generation: AtomicU64::default(), retained, tally: Tally::default(), memory }
+        Self::new(None)
     }
 }
 
@@ -78,6 +79,17 @@ impl Target {
 }
 
 impl Router {
+    pub(crate) fn new(journal: Option<Arc<Journal>>) -> Self {
+        let memory = Arc::new(Memory::default());
+        let retained = RwLock::new(Retained::new(&memory));
+        let (tree, generation, tally) = Default::default();
+        Self { journal, tree, generation, retained, tally, memory }
+    }
+
+    pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.as_ref()
+    }
+
     /// New bounds of everything that is shared.
     pub(crate) fn bound(&self, limits: &Limits) {
         self.memory.set_bound(limits.memory);
@@ -189,33 +201,42 @@ impl Router {
     }
 
     /// Hands `message` to everybody in `routes`: retained store, sessions and inboxes at once, then durable
-    /// consumers as far as they have room.
-    pub(crate) fn route(&self, message: &Arc<Message>, routes: &Routes, wakes: &mut Wakes) -> Offered {
+    /// consumers as far as they have room. `inbound` is the durable session of a QoS 2 publisher, and its packet id.
+    pub(crate) fn route(
+        &self,
+        message: &Arc<Message>,
+        routes: &Routes,
+        inbound: Option<(Number, u16)>,
+        wakes: &mut Wakes,
+    ) -> Offered {
         let expires = expiry(message);
-        if message.retain && !self.retained_mut().keep(message, expires) {
-            self.tally.refused("retained_full");
+        let mut receipt = None;
+        if message.retain {
+            self.keep(message, expires, &mut receipt);
         }
+        let mut kept = self.journal.as_ref().filter(|_| inbound.is_some()).map(|it| it.open(message, expires));
         for route in routes.sessions.iter().filter(|route| route.wants(message)) {
             let (qos, retain, ids) = (message.qos.min(route.qos), route.retain(message), route.ids.clone());
-            let parcel = Parcel { message: Arc::clone(message), qos, retain, expires, ids };
-            self.push(&route.member, parcel, wakes);
+            let parcel = Parcel::new(Arc::clone(message), qos, retain, expires, ids);
+            self.push(&route.member, parcel, &mut kept, wakes);
         }
         for group in &routes.groups {
-            self.push_to_one(group, message, expires, wakes);
+            self.push_to_one(group, message, expires, &mut kept, wakes);
         }
         for inbox in &routes.inboxes {
-            let parcel =
-                Parcel { message: Arc::clone(message), qos: message.qos, retain: message.retain, expires, ids: None };
-            let dropped = inbox.push(parcel);
+            let dropped = inbox.push(Parcel::new(Arc::clone(message), message.qos, message.retain, expires, None));
             self.tally.dropped(Cause::Inside, dropped.qos0 + dropped.kept);
         }
-        offer(message, &routes.durables)
+        if let (Some(entry), Some(journal)) = (kept, &self.journal) {
+            journal.seal(entry, inbound, || ticket(message, &mut receipt));
+        }
+        offer(message, &routes.durables, receipt, self.journal.as_ref())
     }
 
-    fn push(&self, member: &Arc<Member>, parcel: Parcel, wakes: &mut Wakes) {
+    fn push(&self, member: &Arc<Member>, parcel: Parcel, kept: &mut Option<Arc<Entry>>, wakes: &mut Wakes) {
         let mut session = member.lock();
         let online = session.is_online();
-        let Pushed { dropped, begins, wake } = session.push(parcel);
+        let Pushed { dropped, begins, wake } = session.push(parcel, kept);
         let presses = online && wakes.pressed.is_none() && session.is_half_full();
         drop(session);
         if presses {
@@ -241,7 +262,14 @@ impl Router {
     }
 
     /// The next member of the group that is connected and has room gets the message; else simply the next.
-    fn push_to_one(&self, group: &Group, message: &Arc<Message>, expires: Option<Instant>, wakes: &mut Wakes) {
+    fn push_to_one(
+        &self,
+        group: &Group,
+        message: &Arc<Message>,
+        expires: Option<Instant>,
+        kept: &mut Option<Arc<Entry>>,
+        wakes: &mut Wakes,
+    ) {
         let mut turn = group.in_turn();
         let Some(first) = turn.clone().next() else { return };
         let ready = |it: &&Subscription| {
@@ -251,9 +279,36 @@ impl Router {
         let chosen = turn.find(ready).unwrap_or(first);
         let (qos, retain) = (message.qos.min(chosen.options.qos), chosen.options.retain_as_published && message.retain);
         let ids = chosen.id.map(|id| Arc::from([id]));
-        let parcel = Parcel { message: Arc::clone(message), qos, retain, expires, ids };
-        self.push(&chosen.member, parcel, wakes);
+        let parcel = Parcel::new(Arc::clone(message), qos, retain, expires, ids);
+        self.push(&chosen.member, parcel, kept, wakes);
     }
+
+    /// Keeps `message` as its topic's last value.
+    fn keep(&self, message: &Arc<Message>, expires: Option<Instant>, receipt: &mut Option<Receipt>) {
+        // Locked until the journal has it, so that disk and memory have the same last value.
+        let mut retained = self.retained_mut();
+        let kept = retained.keep(message, expires);
+        if !kept {
+            self.tally.refused("retained_full");
+        }
+        if let Some(journal) = &self.journal {
+            journal.retain(message, kept, expires, || ticket(message, receipt));
+        }
+    }
+
+    /// Forgets retained messages that have expired.
+    pub(crate) fn sweep_retained(&self, now: Instant) {
+        let mut retained = self.retained_mut();
+        let expired = retained.sweep(now);
+        for topic in expired.iter().filter(|_| self.journal.is_some()) {
+            self.journal.iter().for_each(|journal| journal.expire(topic));
+        }
+    }
+}
+
+/// One more ticket of the receipt for `message`, which begins with the first; none with QoS 0.
+fn ticket(message: &Message, receipt: &mut Option<Receipt>) -> Option<Ticket> {
+    (message.qos != Qos::AtMostOnce).then(|| receipt.get_or_insert_default().ticket())
 }
 
 /// When a message that arrives now expires.

@@ -15,7 +15,7 @@ use super::router::{Router, Target};
 use super::routes::Member;
 use super::session::{DueWill, Session};
 use super::settings::{Limits, Settings};
-use crate::model::Message;
+use crate::model::{Message, Receipt};
 
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
@@ -55,6 +55,8 @@ pub(crate) struct Attached {
     pub(crate) present: bool,
     /// The delayed will of a session that ended just now.
     pub(crate) will: Option<Message>,
+    /// Safe when that session cannot come back.
+    pub(crate) ended: Option<Receipt>,
 }
 
 impl Sessions {
@@ -99,10 +101,11 @@ impl Sessions {
             let mut session = member.lock();
             let epoch = session.resume(wish.bell, wish.window, wish.expiry);
             session.local = wish.local;
+            session.place.iter().for_each(|place| place.seen(wish.local));
             if member.judge_by(&wish.access, &mut session) {
                 router.forget_lookups();
             }
-            return Ok(Attached { member: Arc::clone(member), epoch, present: true, will: None });
+            return Ok(Attached { member: Arc::clone(member), epoch, present: true, will: None, ended: None });
         }
         if old.is_none() && members.len() >= limits.sessions {
             return Err(Reason::QUOTA_EXCEEDED);
@@ -111,10 +114,13 @@ impl Sessions {
         session.local = wish.local;
         let epoch = session.resume(wish.bell, wish.window, wish.expiry);
         let member = Arc::new(Member::new(Arc::clone(&wish.client_id), wish.user, wish.access, session));
+        let (will, ended) = old.map(|old| discard(router, &old)).unwrap_or_default();
+        if let Some(journal) = router.journal().filter(|_| !wish.expiry.is_zero()) {
+            let place = journal.admit(&member, wish.local, wish.expiry);
+            member.lock().place = Some(place);
+        }
         members.insert(wish.client_id, Arc::clone(&member));
-        drop(members);
-        let will = old.and_then(|old| discard(router, &old));
-        Ok(Attached { member, epoch, present: false, will })
+        Ok(Attached { member, epoch, present: false, will, ended })
     }
 
     /// The connection with `epoch` is gone; `will` is its message and the delay it asked for.
@@ -159,7 +165,12 @@ impl Sessions {
         }
         members.remove(&member.client_id);
         drop(members);
-        discard(router, member)
+        discard(router, member).0
+    }
+
+    /// Sessions of an earlier run.
+    pub(crate) fn restore(&self, members: Vec<Arc<Member>>) {
+        self.lock().extend(members.into_iter().map(|member| (Arc::clone(&member.client_id), member)));
     }
 
     /// New rules and limits hold for all sessions; their connections look at what else has changed.
@@ -204,9 +215,11 @@ fn allowed(router: &Router, member: &Member, will: Option<Message>) -> Option<Me
     will.filter(|_| may)
 }
 
-/// Cuts a session off from the tree and from its connection; returns a will that was still waiting.
-fn discard(router: &Router, member: &Arc<Member>) -> Option<Message> {
+/// Cuts a session off from the tree and from its connection; returns a will that was still waiting, and the receipt
+/// of a durable session's end.
+fn discard(router: &Router, member: &Arc<Member>) -> (Option<Message>, Option<Receipt>) {
     let mut session = member.lock();
+    let ended = session.leave_journal();
     session.epoch += 1;
     session.expires = None;
     if let Some(bell) = session.bell.take() {
@@ -217,5 +230,5 @@ fn discard(router: &Router, member: &Arc<Member>) -> Option<Message> {
     let targets: Vec<Target> = subscriptions.filter_map(|text| Target::parse(&text)).collect();
     drop(session);
     router.unsubscribe(&targets, member);
-    allowed(router, member, will.map(|will| will.message))
+    (allowed(router, member, will.map(|will| will.message)), ended)
 }

@@ -27,7 +27,7 @@ pub(super) async fn run(hub: Arc<Shared>) {
         figures.tell(&hub, now);
         count += 1;
         if count.is_multiple_of(SWEEP) {
-            hub.router.retained_mut().sweep(now);
+            hub.router.sweep_retained(now);
         }
     }
 }

@@ -111,9 +111,14 @@ impl Cell {
         self.pinned.load(Ordering::Acquire)
     }
 
-    /// When a commit is due: a pinned chain's as soon as somebody waits, any other's as [`Pending::due`] says.
+    /// When a commit is due: as [`Pending::due`] says. A pinned chain's is as soon as somebody waits, and else
+    /// after three quarters of `max_loss`: its owner gathers for the first quarter.
     pub(crate) fn due(&self, max_loss: Duration) -> Option<Duration> {
-        self.with(|state| if self.is_pinned() && state.waiting > 0 { state.oldest() } else { state.due(max_loss) })
+        self.with(|state| match self.is_pinned() {
+            true if state.waiting > 0 => state.oldest(),
+            true => state.due(max_loss - max_loss / 4),
+            false => state.due(max_loss),
+        })
     }
 
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Pending) -> T) -> T {

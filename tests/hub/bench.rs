@@ -27,8 +27,15 @@ pub(crate) fn settings() -> Settings {
 pub(crate) async fn start(settings: Settings) -> Bench {
     let stop = CancellationToken::new();
     let hub = Hub::start(settings, stop.clone()).await.unwrap();
-    let address = hub.local_addrs()[0];
-    Bench { hub, address, _stop: stop.drop_guard() }
+    Bench::of(hub, stop)
+}
+
+impl Bench {
+    /// A hub that stops with the bench.
+    pub(crate) fn of(hub: Hub, stop: CancellationToken) -> Self {
+        let address = hub.local_addrs()[0];
+        Self { hub, address, _stop: stop.drop_guard() }
+    }
 }
 
 /// A hub with default limits.

@@ -17,7 +17,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let now = Instant::now();
         let silent = (!self.profile.keep_alive.is_zero()).then(|| self.heard + self.profile.keep_alive * 3 / 2);
         let far = now + STALLED;
-        [silent, self.closes].into_iter().flatten().fold(far, Instant::min).max(now + Duration::from_millis(1))
+        [silent, self.closes, self.owed.deadline()]
+            .into_iter()
+            .flatten()
+            .fold(far, Instant::min)
+            .max(now + Duration::from_millis(1))
     }
 
     pub(super) fn check_time(&mut self) -> Result<(), End> {
@@ -34,6 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.closes.is_some_and(|closes| closes <= now) {
             return Err(End::Closed(Reason::QUOTA_EXCEEDED, "a message was refused"));
         }
+        self.pay_overdue(now);
         // A client that the hub does not read cannot be heard.
         if !self.may_read() {
             self.heard = now;

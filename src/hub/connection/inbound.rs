@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::super::codec::{self, Ack, Notice, Packet, Reason, Version};
-use super::super::session::Known;
+use super::super::session::{Answer, Known};
 use super::wire::Input;
 use super::{Connection, End};
 
@@ -96,16 +96,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn pubrec(&mut self, ack: &Ack<'_>) -> Result<(), End> {
         let refused = ack.reason.is_error();
-        let known = self.session()?.received_by_client(ack.packet_id, refused);
-        if !refused || known == Known::No {
-            self.send(&Packet::Pubrel(Ack::new(ack.packet_id, reason_of(known))));
+        let answer = self.session()?.received_by_client(ack.packet_id, refused);
+        match answer {
+            Answer::Now(Known::Yes) if refused => {}
+            Answer::Now(known) => self.send(&Packet::Pubrel(Ack::new(ack.packet_id, reason_of(known)))),
+            Answer::When(receipt) => self.owe(&Packet::Pubrel(Ack::new(ack.packet_id, Reason::SUCCESS)), receipt),
+            Answer::UnderWay => {}
         }
         Ok(())
     }
 
     fn pubrel(&mut self, ack: &Ack<'_>) -> Result<(), End> {
-        let known = self.session()?.released(ack.packet_id);
-        self.send(&Packet::Pubcomp(Ack::new(ack.packet_id, reason_of(known))));
+        let answer = self.session()?.released_by_client(ack.packet_id);
+        match answer {
+            Answer::Now(known) => self.send(&Packet::Pubcomp(Ack::new(ack.packet_id, reason_of(known)))),
+            Answer::When(receipt) => self.owe(&Packet::Pubcomp(Ack::new(ack.packet_id, Reason::SUCCESS)), receipt),
+            Answer::UnderWay => {}
+        }
         Ok(())
     }
 

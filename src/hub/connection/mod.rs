@@ -7,6 +7,7 @@ mod clock;
 mod inbound;
 mod message;
 mod outbound;
+mod owed;
 mod parting;
 mod profile;
 mod publishing;
@@ -39,10 +40,11 @@ use super::router::Wakes;
 use super::routes::Member;
 use super::session::{Outgoing, Session};
 use super::settings::Settings;
-use crate::model::{Message, Origin, Topic, Verdict};
+use crate::model::{Message, Origin, Receipt, Topic, Verdict};
 use acks::Acks;
 use brake::Brake;
 use cache::Cache;
+use owed::{Due, Owed};
 use profile::Profile;
 use subscribing::Replay;
 use welcome::Welcomed;
@@ -131,6 +133,9 @@ struct Connection<S> {
     held: VecDeque<Held>,
     held_bytes: usize,
     replays: VecDeque<Replay>,
+    /// Answers that wait for the disk, and the end of an earlier session, for which CONNACK waits.
+    owed: Owed,
+    ended: Option<Receipt>,
     outgoing: Vec<Outgoing>,
     wakes: Wakes,
     will: Option<(Message, Duration)>,
@@ -153,6 +158,7 @@ enum Woken {
     Moved(io::Result<Moved>),
     Bell,
     Acknowledged(acks::Waiting, Verdict),
+    Owed(Due),
     Room,
     CaughtUp(Option<Instant>),
     Timer,
@@ -187,6 +193,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             held: VecDeque::new(),
             held_bytes: 0,
             replays: VecDeque::new(),
+            owed: Owed::default(),
+            ended: attached.ended,
             outgoing: Vec::new(),
             wakes: Wakes::default(),
             will,
@@ -230,11 +238,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn run(&mut self) -> End {
+        self.await_end_of_old_session().await;
         let stop = Arc::clone(&self.hub).stop.clone().cancelled_owned();
         let (mut stop, mut timer) = (Box::pin(stop), Box::pin(sleep_until(self.deadline())));
         loop {
             if let Err(end) = self.work() {
                 return end;
+            }
+            let soonest = [self.closes, self.owed.deadline()].into_iter().flatten().min();
+            if soonest.is_some_and(|soonest| soonest < timer.deadline()) {
+                timer.as_mut().reset(self.deadline());
             }
             let woken = poll_fn(|context| self.poll_wait(context, stop.as_mut(), timer.as_mut())).await;
             if let Err(end) = self.wake_up(woken, timer.as_mut()) {
@@ -320,6 +333,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Poll::Ready(Some((waiting, verdict))) = self.acks.poll_next(context) {
             return Poll::Ready(Woken::Acknowledged(waiting, verdict));
         }
+        if let Poll::Ready(due) = self.owed.poll_next(context) {
+            return Poll::Ready(Woken::Owed(due));
+        }
         if self.stuck.as_mut().is_some_and(|stuck| stuck.poll(context).is_ready()) {
             return Poll::Ready(Woken::Room);
         }
@@ -347,6 +363,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Woken::Bell => {}
             Woken::Acknowledged(waiting, verdict) => self.settled(&waiting, verdict)?,
+            Woken::Owed(due) => self.pay(due),
             Woken::Room => self.stuck = None,
             Woken::CaughtUp(off) => (self.brake, self.brake_off) = (None, off),
             Woken::Timer => {
@@ -355,10 +372,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 timer.as_mut().reset(next);
             }
             Woken::Stop => return Err(End::Closed(Reason::SERVER_SHUTTING_DOWN, "the hub stops")),
-        }
-        if self.closes.is_some_and(|closes| closes < timer.deadline()) {
-            let next = self.deadline();
-            timer.reset(next);
         }
         Ok(())
     }

@@ -146,7 +146,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn route(&mut self, message: &Arc<Message>, id: u16, looked: &Looked) {
-        let Offered { receipt, stuck } = self.hub.router.route(message, &looked.routes, &mut self.wakes);
+        let exactly_once = message.qos == Qos::ExactlyOnce;
+        let number = || self.member.lock().place.as_ref().map(|place| (place.number, id));
+        let inbound = exactly_once.then(number).flatten();
+        let Offered { receipt, stuck } = self.hub.router.route(message, &looked.routes, inbound, &mut self.wakes);
         self.stuck = stuck;
         if message.qos != Qos::AtMostOnce {
             let unheard = looked.routes.is_empty() && !message.retain;

@@ -6,6 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::super::codec::{Options, Packet, Reason, RetainHandling, Subscribe, Unsubscribe, Verdicts};
+use super::super::journal::Grant;
 use super::super::memory::Level;
 use super::super::queue::Parcel;
 use super::super::router::Target;
@@ -13,7 +14,7 @@ use super::super::routes::Subscription;
 use super::super::tree::levels;
 use super::profile::Profile;
 use super::{Connection, End};
-use crate::model::{Filter, Topic};
+use crate::model::{Filter, Receipt, Topic};
 
 /// Retained messages queued at once for one client.
 const STEP: usize = 64;
@@ -32,14 +33,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), End> {
         let id = subscribe.properties.as_ref().and_then(|it| it.subscription_ids.first().copied());
         let mut reasons = Vec::with_capacity(subscribe.filters.len());
+        let (receipt, mut replays) = (Receipt::new(), Vec::new());
         for &(text, options) in &subscribe.filters {
-            reasons.push(self.subscribe_one(text, options, id)?);
+            reasons.push(self.subscribe_one(text, options, id, &receipt, &mut replays)?);
         }
-        self.send(&Packet::Suback(Verdicts { packet_id: subscribe.packet_id, properties: None, reasons }));
+        let suback = Packet::Suback(Verdicts { packet_id: subscribe.packet_id, properties: None, reasons });
+        self.owe_soon(&suback, receipt, replays);
         Ok(())
     }
 
-    fn subscribe_one(&mut self, text: &str, mut options: Options, id: Option<u32>) -> Result<Reason, End> {
+    fn subscribe_one(
+        &mut self,
+        text: &str,
+        mut options: Options,
+        id: Option<u32>,
+        receipt: &Receipt,
+        replays: &mut Vec<Replay>,
+    ) -> Result<Reason, End> {
         let limits = &self.rules.limits;
         let target = Target::parse(text).filter(|target| levels(target.filter.as_str()) <= limits.topic_levels);
         let Some(target) = target else { return Ok(Reason::TOPIC_FILTER_INVALID) };
@@ -57,31 +67,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !known && (full || session.subscriptions.len() >= limits.subscriptions) {
             return Ok(Reason::QUOTA_EXCEEDED);
         }
+        if let Some(place) = &session.place
+            && place.subscribe(text, Grant::new(options, id), || receipt.ticket()).is_err()
+        {
+            return Ok(Reason::QUOTA_EXCEEDED);
+        }
         session.subscribe(text);
         drop(session);
         self.hub.router.subscribe(&target, Subscription { member: Arc::clone(&self.member), options, id });
         if !known {
             self.hub.router.tally.subscribed(text);
         }
-        let replays = match options.retain_handling {
+        let wanted = match options.retain_handling {
             RetainHandling::Always => true,
             RetainHandling::IfNew => !known,
             RetainHandling::Never => false,
         };
         // A shared subscription gets no retained messages (MQTT 5.0 section 4.8.2).
-        if replays && target.group.is_none() {
-            self.replays.push_back(Replay { filter: target.filter, options, id, after: None });
+        if wanted && target.group.is_none() {
+            replays.push(Replay { filter: target.filter, options, id, after: None });
         }
         Ok(Reason(options.qos as u8))
     }
 
     pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>) -> Result<(), End> {
         let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
+        let receipt = Receipt::new();
         for &text in &unsubscribe.filters {
-            let removed = self.session()?.unsubscribe(text);
+            let mut session = self.session()?;
+            let removed = session.unsubscribe(text);
+            if let Some(place) = session.place.as_ref().filter(|_| removed) {
+                place.unsubscribe(text, receipt.ticket());
+            }
+            drop(session);
             match Target::parse(text) {
                 Some(target) if removed => {
-                    self.replays.retain(|replay| target.group.is_some() || replay.filter != target.filter);
+                    let replayed = |replay: &Replay| target.group.is_none() && replay.filter == target.filter;
+                    self.replays.retain(|replay| !replayed(replay));
+                    self.owed.forget(replayed);
                     self.hub.router.unsubscribe(&[target], &self.member);
                     self.hub.router.tally.unsubscribed(text);
                     reasons.push(Reason::SUCCESS);
@@ -90,7 +113,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 None => reasons.push(Reason::TOPIC_FILTER_INVALID),
             }
         }
-        self.send(&Packet::Unsuback(Verdicts { packet_id: unsubscribe.packet_id, properties: None, reasons }));
+        let unsuback = Packet::Unsuback(Verdicts { packet_id: unsubscribe.packet_id, properties: None, reasons });
+        self.owe_soon(&unsuback, receipt, Vec::new());
         Ok(())
     }
 
@@ -124,8 +148,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if replay.options.no_local && kept.message.origin == self.origin {
                 continue;
             }
-            let (message, expires, ids) = (kept.message, kept.expires, ids.clone());
-            session.push(Parcel { message, qos, retain: true, expires, ids });
+            let mut entry = None;
+            session.push(Parcel::new(kept.message, qos, true, kept.expires, ids.clone()), &mut entry);
+            if let (Some(entry), Some(journal)) = (entry, self.hub.router.journal()) {
+                journal.seal(entry, None, || None);
+            }
         }
         Ok(moved)
     }

@@ -22,7 +22,7 @@ fn shared() -> Arc<Shared> {
 
 fn limited(limits: Limits) -> Arc<Shared> {
     let settings = Settings { limits, ..Settings::new(Name::new("shed").unwrap()) };
-    Arc::new(Shared::new(settings, CancellationToken::new()))
+    Arc::new(Shared::new(settings, None, CancellationToken::new()))
 }
 
 /// The client's end of a connection whose pipe holds `size` bytes each way.

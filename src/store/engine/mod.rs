@@ -199,7 +199,7 @@ impl Engine {
     }
 
     /// The size of new segments, in bytes: whole blocks, and enough of them for a header and a tail.
-    fn segment_size(&self) -> u64 {
+    pub(crate) fn segment_size(&self) -> u64 {
         let blocks = (self.settings.segment_size / BLOCK as u64).clamp(4, u64::from(u32::MAX));
         blocks * BLOCK as u64
     }

@@ -90,6 +90,14 @@ impl Chain {
         self.cell.with(|state| state.next)
     }
 
+    /// How many segment files it has, and how large one is, in bytes.
+    pub fn extent(&self) -> (usize, u64) {
+        let index = locked(&self.shared.cells).iter().position(|cell| Arc::ptr_eq(cell, &self.cell));
+        let snapshot = locked(&self.shared.snapshot);
+        let segments = index.and_then(|index| snapshot.chains.get(index)).map_or(0, |(segments, _, _)| *segments);
+        (segments, self.shared.segment_size)
+    }
+
     /// Sequences that will never come, oldest first; the last 16 gaps, older ones joined.
     pub fn gaps(&self) -> Vec<Gap> {
         let index = locked(&self.shared.cells).iter().position(|cell| Arc::ptr_eq(cell, &self.cell));

@@ -35,6 +35,8 @@ struct Shared {
     start: u32,
     /// The longest record.
     max_record: usize,
+    max_loss: Duration,
+    segment_size: u64,
     phase: AtomicU8,
     /// In the order of the engine's chains.
     cells: Mutex<Vec<Arc<Cell>>>,
@@ -90,6 +92,8 @@ impl Store {
             id: engine.id(),
             start: engine.start(),
             max_record,
+            max_loss: engine.settings().max_loss,
+            segment_size: engine.segment_size(),
             phase: AtomicU8::new(if engine.ready() { READY } else { STARTING }),
             cells: Mutex::new((0..engine.chains.len()).map(cell).collect()),
             wake: Notify::new(),
@@ -122,6 +126,11 @@ impl Store {
     /// The number of this run, on the disk before any record is taken.
     pub fn start_number(&self) -> u32 {
         self.shared.start
+    }
+
+    /// How long a record that nobody waits for may be only in memory.
+    pub fn max_loss(&self) -> Duration {
+        self.shared.max_loss
     }
 
     /// A handle to a chain, which begins to exist when it is new.

@@ -4,6 +4,8 @@
 //! (left over from an earlier one) follow in the same order before anything of the queue, PUBREL before PUBLISH
 //! where the window is too small for all; a packet id is in `in_flight` at most once.
 
+mod durable;
+
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::bell::Bell;
+use super::journal::{self, Gate, Place};
 use super::memory::Memory;
 use super::queue::{Dropped, Parcel, Queue};
 use super::settings::Limits;
@@ -76,6 +79,8 @@ struct InFlight {
     id: u16,
     /// Nothing once the client has sent PUBREC: then only PUBREL is repeated.
     parcel: Option<Parcel>,
+    /// PUBREL must wait for it.
+    gate: Option<Arc<Gate>>,
 }
 
 /// Whether a packet id was known.
@@ -83,6 +88,17 @@ struct InFlight {
 pub(crate) enum Known {
     Yes,
     No,
+}
+
+/// When PUBREC or PUBREL is answered.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Now.
+    Now(Known),
+    /// When this is on the disk.
+    When(Receipt),
+    /// That is under way.
+    UnderWay,
 }
 
 /// What a QoS 2 PUBLISH is.
@@ -109,6 +125,8 @@ enum Inbound {
     Left(Receipt),
     /// PUBREC was sent.
     Answered,
+    /// PUBREL came; PUBCOMP must wait for the gate.
+    Released(Arc<Gate>),
 }
 
 /// What the client left for the case that it dies, and when it is due.
@@ -136,8 +154,12 @@ pub(crate) struct Session {
     sent: usize,
     window: usize,
     last_id: u16,
+    /// Packet ids that parcels in the queue have already.
+    reserved: HashSet<u16>,
     /// QoS 2 packet ids of the client between PUBLISH and PUBREL.
     received: HashMap<u16, Inbound>,
+    /// In the journal; nothing when the session ends with its connection, or nothing is kept.
+    pub(crate) place: Option<Place>,
     /// Which connection owns the session; each new one has a higher number.
     pub(crate) epoch: u64,
     /// The owner's; nothing without a connection.
@@ -174,7 +196,9 @@ impl Session {
             sent: 0,
             window: limits.in_flight.into(),
             last_id: 0,
+            reserved: HashSet::new(),
             received: HashMap::new(),
+            place: None,
             epoch: 0,
             bell: None,
             asleep: false,
@@ -207,6 +231,10 @@ impl Session {
         self.expiry = expiry;
         self.expires = None;
         self.will = None;
+        self.received.retain(|_, it| !it.is_over());
+        if let Some(place) = &self.place {
+            place.back(expiry);
+        }
         self.settle();
         self.epoch
     }
@@ -259,6 +287,9 @@ impl Session {
         self.bell = None;
         self.expires = Some(expires);
         self.will = will;
+        if let Some(place) = &self.place {
+            place.away(self.expiry);
+        }
         self.settle();
         let dropped = self.queue.drop_qos0();
         self.queue.shrink();
@@ -300,6 +331,11 @@ impl Session {
         self.too_slow
     }
 
+    /// There may be something to send that had to wait: whom to wake.
+    pub(crate) fn stir(&mut self) -> Option<Arc<Bell>> {
+        if std::mem::take(&mut self.asleep) { self.bell.clone() } else { None }
+    }
+
     /// Messages with QoS 1 and 2 that found no room.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
@@ -310,13 +346,14 @@ impl Session {
         self.queue.shrink();
     }
 
-    /// Queues a message.
-    pub(crate) fn push(&mut self, parcel: Parcel) -> Pushed {
+    /// Queues a message. A durable session makes the message's entry in the journal, or joins the one that is there.
+    pub(crate) fn push(&mut self, parcel: Parcel, kept: &mut Option<Arc<journal::Entry>>) -> Pushed {
         if !self.is_online() && parcel.qos == Qos::AtMostOnce {
             let dropped = Dropped { qos0: 1, ..Dropped::default() };
             return Pushed { dropped, ..Pushed::default() };
         }
-        let dropped = self.queue.push(parcel);
+        let durable = parcel.qos != Qos::AtMostOnce && self.place.is_some();
+        let dropped = if durable { self.push_durably(parcel, kept) } else { self.queue.push(parcel) };
         let begins = dropped.kept > 0 && !std::mem::replace(&mut self.losing, true);
         if dropped.kept > 0 {
             self.lost += dropped.kept as u64;
@@ -357,9 +394,10 @@ impl Session {
 
     fn next_ready(&self) -> Option<Ready> {
         if let Some(next) = self.in_flight.get(self.sent) {
-            return (next.parcel.is_none() || self.sent < self.window).then_some(Ready::Repeat);
+            let waits = next.gate.as_ref().is_some_and(|gate| gate.is_closed());
+            return ((next.parcel.is_none() || self.sent < self.window) && !waits).then_some(Ready::Repeat);
         }
-        let front = self.queue.front()?;
+        let front = self.queue.front().filter(|front| !front.is_gated())?;
         (front.qos == Qos::AtMostOnce || self.sent < self.window).then_some(Ready::Fresh)
     }
 
@@ -375,31 +413,33 @@ impl Session {
     /// Sends the front of the queue, unless it has expired; returns 1 then.
     fn fresh(&mut self, now: Instant, out: &mut Vec<Outgoing>) -> usize {
         let Some(parcel) = self.queue.pop() else { return 0 };
-        if self.is_withheld(&parcel) {
-            self.withheld += 1;
-            return 0;
-        }
-        if parcel.expires.is_some_and(|expires| expires <= now) {
-            return 1;
+        self.reserved.remove(&parcel.id);
+        let withheld = self.is_withheld(&parcel);
+        let expired = parcel.expires.is_some_and(|expires| expires <= now);
+        if withheld || expired || parcel.is_refused() {
+            self.withheld += usize::from(withheld);
+            self.is_over(&parcel);
+            return usize::from(expired && !withheld);
         }
         if parcel.qos == Qos::AtMostOnce {
             out.push(Outgoing::Publish { id: 0, dup: false, parcel });
             return 0;
         }
-        let id = self.free_id();
+        let id = if parcel.id == 0 { self.free_id() } else { parcel.id };
         self.queue.sent(&parcel);
-        self.in_flight.push_back(InFlight { id, parcel: Some(parcel.clone()) });
+        self.in_flight.push_back(InFlight { id, parcel: Some(parcel.clone()), gate: None });
         self.sent += 1;
-        out.push(Outgoing::Publish { id, dup: false, parcel });
+        out.push(Outgoing::Publish { id, dup: parcel.dup, parcel });
         0
     }
 
-    /// The next packet id that is not in flight; the window is smaller than the number of ids.
+    /// The next packet id that is not in flight or reserved; those are fewer than there are ids.
     fn free_id(&mut self) -> u16 {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             // Ids are given in rising order, so that one in use is met only after a full turn.
-            if self.last_id != 0 && !self.in_flight.iter().any(|entry| entry.id == self.last_id) {
+            let used = |id| self.in_flight.iter().any(|entry| entry.id == id) || self.reserved.contains(&id);
+            if !used(self.last_id) {
                 return self.last_id;
             }
         }
@@ -411,9 +451,12 @@ impl Session {
     }
 
     fn finish(&mut self, at: usize) {
-        let parcel = self.in_flight.remove(at).and_then(|entry| entry.parcel);
-        parcel.inspect(|parcel| self.queue.done(parcel));
+        let gone = self.in_flight.remove(at);
         self.sent -= 1;
+        if let Some(parcel) = gone.and_then(|gone| gone.parcel) {
+            self.queue.done(&parcel);
+            self.is_over(&parcel);
+        }
     }
 
     /// PUBACK.
@@ -429,19 +472,15 @@ impl Session {
     }
 
     /// PUBREC. With `Known::Yes` the answer is PUBREL, unless the client refused the message.
-    pub(crate) fn received_by_client(&mut self, id: u16, refused: bool) -> Known {
+    pub(crate) fn received_by_client(&mut self, id: u16, refused: bool) -> Answer {
         let qos2 = |entry: &InFlight| entry.parcel.as_ref().is_none_or(|it| it.qos == Qos::ExactlyOnce);
         match self.find(id).filter(|&at| qos2(&self.in_flight[at])) {
             Some(at) if refused => {
                 self.finish(at);
-                Known::Yes
+                Answer::Now(Known::Yes)
             }
-            Some(at) => {
-                let parcel = self.in_flight[at].parcel.take();
-                parcel.inspect(|parcel| self.queue.done(parcel));
-                Known::Yes
-            }
-            None => Known::No,
+            Some(at) => self.note_received(at),
+            None => Answer::Now(Known::No),
         }
     }
 
@@ -450,6 +489,7 @@ impl Session {
         match self.find(id).filter(|&at| self.in_flight[at].parcel.is_none()) {
             Some(at) => {
                 self.finish(at);
+                self.place.iter().for_each(|place| place.completed(id));
                 Known::Yes
             }
             None => Known::No,
@@ -480,6 +520,11 @@ impl Session {
                     Inbound::Left(receipt) => Arrival::Left(receipt),
                     _ => Arrival::UnderWay,
                 },
+                // The exchange before is over for the client: the id is free.
+                Inbound::Released(_) => {
+                    place.insert(mine);
+                    Arrival::New
+                }
             },
         }
     }
@@ -491,11 +536,10 @@ impl Session {
         }
     }
 
-    /// PUBREL, or a PUBREC that refused.
-    pub(crate) fn released(&mut self, id: u16) -> Known {
-        let known = if self.received.remove(&id).is_some() { Known::Yes } else { Known::No };
+    /// A PUBREC that refused: the id is free, and nothing of it is kept.
+    pub(crate) fn released(&mut self, id: u16) {
+        self.received.remove(&id);
         self.settle();
-        known
     }
 
     /// The connection `epoch` has ended: what it took and will not route counts as new when it is repeated.
@@ -503,9 +547,9 @@ impl Session {
         self.received.retain(|id, it| !matches!(it, Inbound::UnderWay(of) if *of == epoch) || still_held(*id));
     }
 
-    /// QoS 2 messages of the client between PUBLISH and PUBREL.
+    /// QoS 2 messages of the client between PUBLISH and PUBCOMP.
     pub(crate) fn receiving(&self) -> usize {
-        self.received.len()
+        self.received.values().filter(|it| !it.is_over()).count()
     }
 }
 
@@ -515,5 +559,4 @@ enum Ready {
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;

@@ -1,0 +1,1 @@
+//! The journal against crashes and a model.
