@@ -58,7 +58,7 @@ impl World {
     pub(super) fn new() -> Self {
         let limits = Limits { in_flight: WINDOW, session_expiry: Duration::from_millis(FOREVER), ..Limits::default() };
         let settings = Settings { limits, ..Settings::new(Name::new("shed").unwrap()) };
-        let hub = Arc::new(Shared::new(settings, CancellationToken::new()));
+        let hub = Arc::new(Shared::new(settings, None, CancellationToken::new()));
         tokio::spawn(upkeep::run(Arc::clone(&hub)));
         let links = Default::default();
         Self { hub, model: Model::default(), links, leaving: Vec::new(), began: Instant::now() }
