@@ -1,5 +1,9 @@
 //! Flow control both ways (sections 3.3.4 and 4.9).
 
+use std::future::ready;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
 use super::pair;
 use crate::bench::Bench;
 use crate::bytes::{PUBACK, PUBCOMP, PUBREC, PUBREL, ack, hex};
@@ -7,7 +11,23 @@ use crate::connect::Connect;
 use crate::packet::Publish;
 use crate::packet::Version::V5;
 use crate::properties::{Properties, Value, id};
-use weir::hub::Limits;
+use weir::hub::{Durable, Full, Limits};
+use weir::model::{Filter, Message, Ticket};
+
+/// A durable consumer that takes everything and settles nothing until it is told to.
+#[derive(Default)]
+struct Slow(Mutex<Vec<Ticket>>);
+
+impl Durable for Slow {
+    fn offer(&self, _: &Arc<Message>, ticket: Option<Ticket>) -> Result<(), Full> {
+        self.0.lock().unwrap().extend(ticket);
+        Ok(())
+    }
+
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(ready(()))
+    }
+}
 
 /// Takes so many unacknowledged messages; the session is kept.
 fn taking(most: u16) -> Connect<'static> {
@@ -163,4 +183,31 @@ async fn mqtt_4_9_0_1_every_connection_starts_with_its_own_quota() {
     for text in ["a", "b", "c", "d"] {
         assert_eq!(client.delivery().await.text(), text);
     }
+}
+
+/// [MQTT-3.3.4-7]
+#[tokio::test]
+async fn mqtt_3_3_4_7_messages_whose_acknowledgement_waits_count_whatever_their_qos() {
+    let bench = Bench::limited(Limits { in_flight: 4, ..Limits::default() }).await;
+    let slow = Arc::new(Slow::default());
+    let filter = Filter::new("t").unwrap();
+    let _attached = bench.hub.attach(vec![filter], Arc::clone(&slow) as Arc<dyn Durable>);
+    let mut client = bench.client(V5, "c").await;
+    for id in 1..=4 {
+        client.publish(&Publish::new("t", 1 + (id % 2) as u8, id, "x")).await;
+    }
+    // Nothing is acknowledged, everything else is answered.
+    client.expect_silence().await;
+    assert_eq!(client.subscribe_all(&[("u", 0)]).await, [0]);
+    slow.0.lock().unwrap().drain(..).for_each(Ticket::settle);
+    for (id, first) in [(1, PUBREC), (2, PUBACK), (3, PUBREC), (4, PUBACK)] {
+        assert_eq!(client.acked(first).await, id);
+    }
+    // Two PUBREL are missing still: there is room for two.
+    for id in 5..=6 {
+        client.publish(&Publish::new("t", 1, id, "x")).await;
+    }
+    client.expect_silence().await;
+    client.publish(&Publish::new("t", 1, 7, "x")).await;
+    client.expect_reason(0x93).await;
 }

@@ -129,3 +129,12 @@ async fn mqtt_3_14_2_1_the_reason_of_a_dismissal_is_one_of_disconnect() {
         assert!(matches!(reason, 0x80..=0x83 | 0x87 | 0x89 | 0x8b | 0x8d..=0x90 | 0x93..=0xa2), "{reason:#04x}");
     }
 }
+
+/// [MQTT-3.14.2-1]
+#[tokio::test]
+async fn mqtt_3_14_2_1_a_hub_that_stops_says_so() {
+    let bench = Bench::start().await;
+    let mut client = bench.client(V5, "c").await;
+    drop(bench);
+    client.expect_reason(0x8b).await;
+}
