@@ -44,6 +44,9 @@ fn rendered(path: &Path) -> String {
 fn every_wrong_configuration_is_told_as_expected() {
     // A checkout under a strict umask would make this file private, and so a good secret.
     fs::set_permissions("tests/check/secrets/open", PermissionsExt::from_mode(0o644)).unwrap();
+    for (name, mode) in [("good", 0o600), ("bad", 0o644)] {
+        fs::set_permissions(format!("tests/check/users/{name}"), PermissionsExt::from_mode(mode)).unwrap();
+    }
     let files = wrong_files();
     assert!(files.len() >= 30, "{}", files.len());
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();

@@ -74,6 +74,9 @@ fn everything() -> (String, TempDir) {
     }
     let here = dir.path().to_str().expect("UTF-8");
     let text = uncommented().replace("credential = \"", &format!("file = \"{here}/")).replace("/etc/weir/tls", here);
+    let users = dir.path().join("users");
+    weir::hub::users::add(&users, "ann", b"secret", dir.path()).expect("a writable directory");
+    let text = text.replace("/etc/weir/users", users.to_str().expect("UTF-8"));
     (text, dir)
 }
 

@@ -1,6 +1,7 @@
 //! `[hub]`.
 
 mod access;
+mod acl;
 mod limits;
 mod listen;
 mod tls;
@@ -12,9 +13,6 @@ use std::time::Duration;
 use crate::config::units::Every;
 use crate::config::{Fields, Problems, Table};
 use crate::hub::Settings;
-
-/// Keys of the design that come later.
-const LATER: [&str; 2] = ["users_file", "acl"];
 
 /// Zero is never.
 fn sys_interval(fields: &mut Fields<'_, '_>) -> Duration {
@@ -29,14 +27,18 @@ pub(super) fn read(table: Option<&Table<'_>>, gateway: Option<&Gateway>, problem
     let tls = tls::read(&mut fields, &listening);
     let ws_hosts = web::hosts(&mut fields, &listening);
     let ws_origins = web::origins(&mut fields, &listening);
-    let allow_anonymous = access::allow_anonymous(&mut fields, &listening.all());
+    let certified = matches!(&tls, Some(Some(tls)) if tls.client_ca.is_some());
+    let names = access::names(&mut fields, &listening, certified);
+    let allow_anonymous = access::allow_anonymous(&mut fields, &listening.all(), &names);
+    let rules = fields.tables("acl", "hub.acl");
     let sys_interval = sys_interval(&mut fields);
     let limits = fields.table("limits");
-    LATER.into_iter().for_each(|key| fields.not_yet(key));
     fields.finish();
     let limits = limits.map(|table| limits::read(&table, problems)).unwrap_or_default();
+    let acl = acl::read(&rules, &names, allow_anonymous, problems);
     let settings = Settings::new(gateway?.name.clone());
     let listen::Listening { plain, tls: listen_tls, ws: listen_ws, wss: listen_wss } = listening;
     let settings = Settings { listen: plain, listen_tls, listen_ws, listen_wss, ws_hosts, ws_origins, ..settings };
-    Some(Settings { tls: tls?, allow_anonymous, sys_interval, limits, ..settings })
+    let users_file = names.file.map(|(path, _)| path);
+    Some(Settings { tls: tls?, allow_anonymous, users_file, acl, sys_interval, limits, ..settings })
 }
