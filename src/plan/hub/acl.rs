@@ -9,15 +9,16 @@ use crate::model::Filter;
 /// The most levels a filter of the hub may have.
 const LEVELS: usize = 128;
 
+/// One of the lists of a rule.
+type List = fn(&Rule) -> &Vec<String>;
+
 pub(super) fn read(tables: &[Table<'_>], names: &Names, allowed: Anonymous, problems: &mut Problems) -> Vec<Rule> {
     let rules: Vec<_> = tables.iter().map(|table| read_one(table, names, allowed, problems)).collect();
-    let first = |is_it: fn(&Rule) -> bool| rules.iter().position(|rule| rule.as_ref().is_some_and(is_it));
-    let lists: [(&str, fn(&Rule) -> bool, fn(&Rule) -> bool); 2] = [
-        ("publish", |rule| !rule.publish.is_empty(), |rule| !rule.deny_publish.is_empty()),
-        ("subscribe", |rule| !rule.subscribe.is_empty(), |rule| !rule.deny_subscribe.is_empty()),
-    ];
-    for (key, allows, denies) in lists {
-        if let (None, Some(at)) = (first(allows), first(denies)) {
+    let first = |has: List| rules.iter().position(|rule| rule.as_ref().is_some_and(|rule| !has(rule).is_empty()));
+    let publish: (List, List) = (|rule| &rule.publish, |rule| &rule.deny_publish);
+    let subscribe: (List, List) = (|rule| &rule.subscribe, |rule| &rule.deny_subscribe);
+    for (key, (allow, deny)) in [("publish", publish), ("subscribe", subscribe)] {
+        if let (None, Some(at)) = (first(allow), first(deny)) {
             let help = format!("{key} = [\"#\"] in some rule allows everything else");
             let message = format!("no rule has `{key}`, so everything is refused, not only `deny_{key}`");
             problems.warn(tables[at].place(), message, Some(help));
