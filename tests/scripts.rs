@@ -24,6 +24,8 @@ fn every_script_parses_and_can_be_run() {
         ("bash", "scripts/common.sh"),
         ("bash", ".ci/run"),
         ("sh", "scripts/serial-sensor"),
+        ("sh", "scripts/crash-rounds"),
+        ("sh", "scripts/bench/hub"),
     ] {
         let path = root().join(script);
         let parsed = Command::new(shell).arg("-n").arg(&path).status().expect("a shell is there");
