@@ -35,6 +35,9 @@ impl Fold {
     }
 
     fn follow(&mut self, record: Record, sequence: u64, len: usize) {
+        if let Record::Subscribe(number, ..) | Record::Received(number, ..) | Record::Inbound(number, _) = &record {
+            self.index.expect(*number);
+        }
         self.index.apply(&record);
         match &record {
             Record::Session(number, _) | Record::SessionEnd(number) => {
@@ -62,6 +65,7 @@ impl Fold {
         self.last_mid = self.last_mid.max(stored.mid);
         if let Some((number, id)) = stored.inbound {
             let inbound = Record::Inbound(number, id);
+            self.index.expect(number);
             self.index.apply(&inbound);
             self.index.place(&inbound, sequence, inbound.encode().len());
         }
@@ -93,10 +97,46 @@ impl Fold {
     /// Leaves out what waits for sessions that have ended.
     pub(super) fn finish(&mut self) {
         self.holders = HashMap::new();
+        self.index.forget_unknown();
         let all: Vec<_> = self.index.messages.values().cloned().collect();
         for entry in all {
             entry.retain(|delivery| self.index.sessions.contains_key(&delivery.session));
             self.index.recount(&entry);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{Grant, Head};
+    use super::*;
+
+    fn folded(records: &[Record]) -> Index {
+        let mut fold = Fold::default();
+        (1..).zip(records).for_each(|(sequence, record)| fold.take(sequence, &record.encode()));
+        fold.finish();
+        fold.index
+    }
+
+    fn head() -> Head {
+        Head { client_id: "a".into(), user: None, local: true, expiry_s: 60, away_since: None }
+    }
+
+    /// Copying forward moves a session's own record behind those of its subscriptions.
+    #[test]
+    fn a_session_may_come_after_what_it_holds() {
+        let grant = Grant { qos: Qos::AtLeastOnce, no_local: false, retain_as_published: false, id: None };
+        let records = [
+            Record::Subscribe(7, "t/#".into(), grant),
+            Record::Inbound(7, 3),
+            Record::Inbound(8, 4),
+            Record::Session(7, head()),
+        ];
+        let index = folded(&records);
+        assert_eq!(index.sessions.keys().collect::<Vec<_>>(), [&7], "nobody knows 8");
+        let session = &index.sessions[&7];
+        assert_eq!((&*session.head.client_id, session.subscriptions.len(), session.inbound.len()), ("a", 1, 1));
+        let bytes = |of: &[usize]| of.iter().map(|&at| records[at].encode().len()).sum::<usize>();
+        assert_eq!(index.live, bytes(&[0, 1, 3]));
     }
 }

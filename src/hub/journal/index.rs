@@ -69,6 +69,18 @@ impl Index {
         }
     }
 
+    /// A log that was copied forward may speak of a session before it says whose it is.
+    pub(super) fn expect(&mut self, number: Number) {
+        self.sessions.entry(number).or_insert_with(|| Session::new(Head::unknown()));
+    }
+
+    /// The whole log has been read: what nobody is known for belongs to a session that has ended.
+    pub(super) fn forget_unknown(&mut self) {
+        let unknown = self.sessions.iter().filter(|(_, session)| session.head.is_unknown());
+        let unknown: Vec<Number> = unknown.map(|(number, _)| *number).collect();
+        unknown.into_iter().for_each(|number| self.end_session(number));
+    }
+
     fn end_session(&mut self, number: Number) {
         if let Some(session) = self.sessions.remove(&number) {
             self.live -= session.bytes();

@@ -169,6 +169,10 @@ impl Journal {
         let mut inner = self.lock();
         for entry in entries.into_iter().filter(|entry| entry.ripen()) {
             if let Some((number, id)) = entry.inbound() {
+                if entry.message.retain {
+                    // Once its packet id is on the disk a repetition is not routed: its value has to be there before.
+                    inner.flush_window();
+                }
                 inner.index.apply(&record::Record::Inbound(number, id));
             }
             inner.enqueue(Out { what: What::Entry(entry), tickets: Vec::new(), gate: None });

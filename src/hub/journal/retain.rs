@@ -58,14 +58,19 @@ impl Journal {
 
     /// Writes what has changed.
     pub(super) fn write_window(self: &Arc<Self>, inner: &mut Inner) {
-        for out in inner.window.drain() {
-            inner.enqueue(out);
-        }
+        inner.flush_window();
         self.pump(inner);
     }
 }
 
 impl Inner {
+    /// Puts what has changed behind everything that has happened before.
+    pub(super) fn flush_window(&mut self) {
+        for out in self.window.drain() {
+            self.enqueue(out);
+        }
+    }
+
     /// Whether the disk has a value of the topic, or is about to.
     fn holds(&self, topic: &Topic) -> bool {
         self.index.retained.contains_key(topic) || self.window.has(topic)

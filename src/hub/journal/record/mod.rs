@@ -67,6 +67,17 @@ pub(crate) struct Head {
     pub(crate) away_since: Option<u64>,
 }
 
+impl Head {
+    /// Of a session whose own record comes later in the log; no durable session has an empty client id.
+    pub(super) fn unknown() -> Self {
+        Self { client_id: "".into(), user: None, local: false, expiry_s: 0, away_since: None }
+    }
+
+    pub(super) fn is_unknown(&self) -> bool {
+        self.client_id.is_empty()
+    }
+}
+
 /// How a session is subscribed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grant {
