@@ -1,11 +1,14 @@
 //! A hub to test.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 use weir::hub::{Hub, Limits, Rule, Settings};
 use weir::model::Name;
+use weir::store::disk::sim::SimDisk;
+use weir::store::{self, Store, WhenFull};
 
 use crate::client::Client;
 use crate::connect::Connect;
@@ -43,8 +46,29 @@ impl Bench {
     pub(crate) async fn with(settings: Settings) -> Self {
         let stop = CancellationToken::new();
         let hub = Hub::start(settings, stop.clone()).await.unwrap();
+        Self::of(hub, stop)
+    }
+
+    fn of(hub: Hub, stop: CancellationToken) -> Self {
         let address = hub.local_addrs()[0];
         Self { hub, address, _stop: stop.drop_guard() }
+    }
+
+    /// One that keeps its state on this disk.
+    pub(crate) async fn on(disk: &SimDisk) -> Self {
+        let small = store::Settings {
+            dir: PathBuf::new(),
+            max_size: 64 << 20,
+            segment_size: 64 << 10,
+            max_loss: Duration::from_millis(200),
+            when_full: WhenFull::DropOldest,
+            max_commits_per_s: 1000,
+        };
+        let store = Store::open(Box::new(disk.clone()), small).unwrap();
+        let stop = CancellationToken::new();
+        let hub = Hub::bind(settings(), Some(&store), stop.clone()).await.unwrap();
+        hub.serve();
+        Self::of(hub, stop)
     }
 
     /// A socket that has said nothing.

@@ -5,6 +5,7 @@ mod connack;
 mod connect;
 mod data;
 mod delivery;
+mod durable;
 mod ending;
 mod errors;
 mod old;
