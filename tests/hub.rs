@@ -15,19 +15,13 @@ mod hostile;
 mod inside;
 #[path = "hub/kept.rs"]
 mod kept;
-#[path = "hub/mosquitto.rs"]
-mod mosquitto;
 #[path = "common/mosquitto.rs"]
 #[allow(dead_code, reason = "other test programs use more of it")]
 mod mosquitto_broker;
-#[path = "hub/paho.rs"]
-mod paho;
 #[path = "hub/program.rs"]
 mod program;
 #[path = "hub/raw.rs"]
 mod raw;
-#[path = "hub/rumqtt.rs"]
-mod rumqtt;
 #[path = "hub/sessions.rs"]
 mod sessions;
 #[path = "hub/shelf.rs"]

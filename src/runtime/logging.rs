@@ -14,6 +14,8 @@ use super::journal::Journal;
 
 /// How many lines a [`Tail`] keeps.
 const LINES: usize = 6;
+/// What is told when nothing else is said. rustls warns of what any peer may send, as often as it likes.
+const DEFAULT: &str = "info,rustls=error";
 
 /// The last few lines that were logged, for a view that owns the terminal.
 #[derive(Debug, Clone, Default)]
@@ -56,12 +58,12 @@ impl<'w> MakeWriter<'w> for Tail {
 }
 
 /// Starts logging, into `tail` if there is one. `WEIR_LOG` sets levels in the syntax of `RUST_LOG`;
-/// the default is `info`. The journal shows `info` as notice, `debug` as info, `trace` as debug.
+/// the default is `info`, without rustls' warnings. The journal shows `info` as notice, `debug` as info, `trace` as debug.
 ///
 /// # Errors
 /// When logging was started before.
 pub fn start(tail: Option<Tail>) -> Result<(), TryInitError> {
-    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let journal = connected_to_journal().then(|| JournalLog::new().ok()).flatten();
     let sink = match (tail, journal) {
         (Some(tail), _) => fmt::layer().with_writer(tail).with_ansi(false).with_target(false).boxed(),

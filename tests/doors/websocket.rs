@@ -68,7 +68,12 @@ impl<S: Stream> Client<S> {
                 return self.buffer.drain(..size).collect();
             }
             match self.message().await {
-                Message::Binary(bytes) => self.buffer.extend_from_slice(&bytes),
+                Message::Binary(bytes) => {
+                    // A frame per packet: not every client understands more.
+                    let size = decode(&bytes, Version::V5, usize::MAX).unwrap().map(|(_, size)| size);
+                    assert_eq!(size, Some(bytes.len()));
+                    self.buffer.extend_from_slice(&bytes);
+                }
                 other => panic!("{other:?}"),
             }
         }

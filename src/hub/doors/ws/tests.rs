@@ -176,6 +176,9 @@ fn web_pages_and_strange_names_are_kept_out() {
     for origin in ["https://evil.example", "http://dash.example.net", "https://dash.example.net:8443", "null", ""] {
         assert_eq!(status("shed", Some(origin)), Some("403"), "{origin}");
     }
+    assert_eq!(status("10.0.0.1:9001", Some("https://10.0.0.1:9001")), None);
+    assert_eq!(status("10.0.0.1:9001", Some("http://10.0.0.1")), Some("403"));
+    assert_eq!(status("evil.example:9001", Some("http://evil.example:9001")), Some("403"));
     let nameless = Names { machine: "", hosts: &[], origins: &[] };
     let wish = |host| Wish { host, origin: None, key: "", protocol: "mqtt" };
     assert!(nameless.judge(&wish("")).is_err() && nameless.judge(&wish(".local")).is_err());
@@ -185,7 +188,8 @@ fn web_pages_and_strange_names_are_kept_out() {
 async fn a_pong_waits_for_the_end_of_the_frame_that_was_begun() {
     let (mut peer, ours) = duplex(64);
     let mut socket = WebSocket::new(ours, Vec::new());
-    let data = vec![b'd'; 1000];
+    // A PUBLISH that is too large to be gathered.
+    let data = [&[0x30, 0xA0, 0x9C, 0x01][..], &[b'd'; 20_000]].concat();
     let (mut reader, mut writer) = tokio::io::split(&mut socket);
     let serving = async {
         let mut byte = [0];
@@ -197,9 +201,9 @@ async fn a_pong_waits_for_the_end_of_the_frame_that_was_begun() {
     let talking = async {
         let mut begun = [0; 4];
         peer.read_exact(&mut begun).await.unwrap();
-        assert_eq!(begun, [0x82, 126, 0x03, 0xE8]);
+        assert_eq!(begun, [0x82, 126, 0x4E, 0x24]);
         let (mut from, mut to) = tokio::io::split(&mut peer);
-        let mut rest = vec![0; 1000 + 2 + 4];
+        let mut rest = vec![0; 20_004 + 2 + 4];
         let said = [frame(0x89, b"ping"), frame(0x82, b"x")].concat();
         let (said, heard) = tokio::join!(to.write_all(&said), from.read_exact(&mut rest));
         said.unwrap();
@@ -208,7 +212,27 @@ async fn a_pong_waits_for_the_end_of_the_frame_that_was_begun() {
     };
     let (byte, rest) = tokio::join!(serving, talking);
     assert_eq!(byte, *b"x");
-    assert_eq!((&rest[..1000], &rest[1000..]), (&data[..], &b"\x8A\x04ping"[..]));
+    assert_eq!((&rest[..20_004], &rest[20_004..]), (&data[..], &b"\x8A\x04ping"[..]));
+}
+
+#[tokio::test]
+async fn every_packet_gets_a_frame_of_its_own() {
+    let (mut peer, ours) = duplex(32);
+    let mut socket = WebSocket::new(ours, Vec::new());
+    let long = [&[0x30, 0xFA, 0x01][..], &[b'l'; 250]].concat();
+    let packets = [&[0xD0, 0x00][..], &[0x40, 0x02, 0x00, 0x01], &long, &[0xD0, 0x00]];
+    let sending = async {
+        socket.write_all(&packets.concat()).await.unwrap();
+        socket.flush().await.unwrap();
+    };
+    let mut expected = Vec::new();
+    for packet in packets {
+        put_header(&mut expected, packet.len());
+        expected.extend_from_slice(packet);
+    }
+    let mut heard = vec![0; expected.len()];
+    tokio::join!(sending, async { peer.read_exact(&mut heard).await.unwrap() });
+    assert_eq!(heard, expected);
 }
 
 #[tokio::test]

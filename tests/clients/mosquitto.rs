@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::bench::{self, Bench, until};
+use crate::house::House;
 use crate::program::Program;
 
 /// A client program of mosquitto against the hub.
@@ -30,6 +31,35 @@ async fn every_qos_in_every_version() {
             let expected = format!("a/b {lower} 0 hello\na/é {lower} 0 wörld\n");
             assert_eq!(subscriber.output().await, expected, "{version} {qos} {other}");
         }
+    }
+}
+
+/// Encrypted: every QoS, and the will of a client that dies.
+#[tokio::test]
+async fn every_qos_and_a_will_over_tls() {
+    let house = House::open().await;
+    let (bench, ca, port) = (&house.bench, house.ca(), house.address("mqtts").port().to_string());
+    for version in ["mqttv31", "mqttv311", "mqttv5"] {
+        let start = |program: &str, arguments: &[&str]| {
+            let always = ["-h", "127.0.0.1", "-p", &port, "-V", version, "--cafile", &ca];
+            Program::start(program, &[&always, arguments].concat(), "install mosquitto-clients")
+        };
+        for qos in ["0", "1", "2"] {
+            let subscriber =
+                start("mosquitto_sub", &["-q", qos, "-t", "a/+", "-C", "1", "-F", "%t %q %p", "-i", "sub"]);
+            until(|| bench.hub.counters().subscriptions == 1).await;
+            start("mosquitto_pub", &["-q", qos, "-t", "a/b", "-m", "hello"]).output().await;
+            assert_eq!(subscriber.output().await, format!("a/b {qos} hello\n"), "{version}");
+            until(|| bench.hub.counters().clients == 0).await;
+        }
+        let watcher = start("mosquitto_sub", &["-q", "1", "-t", "will", "-C", "1", "-i", "watcher"]);
+        until(|| bench.hub.counters().subscriptions == 1).await;
+        let will = ["--will-topic", "will", "--will-payload", "gone", "--will-qos", "1"];
+        let mortal = start("mosquitto_sub", &[&["-t", "x", "-i", "mortal"], &will[..]].concat());
+        until(|| bench.hub.counters().subscriptions == 2).await;
+        drop(mortal);
+        assert_eq!(watcher.output().await, "gone\n", "{version}");
+        until(|| bench.hub.counters().clients == 0).await;
     }
 }
 

@@ -1,4 +1,5 @@
-//! rumqttc, an independent client, at every QoS in both versions.
+//! rumqttc, an independent client, at every QoS in both versions. Plain TCP only: its own TLS comes with
+//! libraries that nobody maintains any more.
 
 use std::time::Duration;
 
