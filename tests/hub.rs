@@ -19,6 +19,7 @@ mod kept;
 #[allow(dead_code, reason = "other test programs use more of it")]
 mod mosquitto_broker;
 #[path = "hub/program.rs"]
+#[allow(dead_code, reason = "the clients' tests use the rest")]
 mod program;
 #[path = "hub/raw.rs"]
 mod raw;
