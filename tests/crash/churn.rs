@@ -68,7 +68,7 @@ impl Churner {
                 }
             }
         };
-        if timeout(PATIENCE / 3, attempts).await.is_err() {
+        if timeout(PATIENCE / 6, attempts).await.is_err() {
             self.session.wrong(format!("{LAST} does not come: its subscription is LOST"));
         }
     }

@@ -36,7 +36,7 @@ pub(crate) async fn look(world: Arc<World>) {
             sleep(RETRY).await;
         }
     };
-    if timeout(PATIENCE / 10, attempts).await.is_err() {
+    if timeout(PATIENCE / 6, attempts).await.is_err() {
         world.book.wrong("looker", format!("the retained messages do not end with {LAST}"));
     }
 }

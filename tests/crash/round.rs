@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::book::What;
@@ -57,6 +57,13 @@ pub(crate) struct Verdict {
     pub(crate) repeats: usize,
     /// Broken promises, each with the story of its message.
     pub(crate) findings: Vec<String>,
+}
+
+impl Verdict {
+    /// Of a round that did not come to its end.
+    pub(crate) fn broken(seed: u64, why: &JoinError) -> Self {
+        Self { seed, acknowledged: 0, repeats: 0, findings: vec![why.to_string()] }
+    }
 }
 
 /// Plays the round with this seed.

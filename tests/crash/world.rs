@@ -12,8 +12,8 @@ use crate::book::{Book, What};
 use crate::session::Session;
 use crate::wire::{Link, Packet};
 
-/// How long anything may take that must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take that must happen, on a machine whose disk is busy with something else.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two attempts to connect.
 pub(crate) const RETRY: Duration = Duration::from_millis(3);
 
