@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-/// What an idle connection keeps for reading.
-const SMALL: usize = 2 << 10;
+/// What an idle connection keeps for reading; whoever fills it gets eight times as much, up to [`LARGE`].
+const SMALL: usize = 512;
 /// What a busy connection reads at once.
 const LARGE: usize = 64 << 10;
 
@@ -51,16 +51,17 @@ impl Input {
     /// Callers consume whole packets and refuse those above their limit, so the buffer never grows past
     /// that limit and one reading more.
     fn make_room(&mut self) {
+        let larger = (8 * self.bytes.len()).clamp(SMALL, LARGE);
         if self.start == self.end {
             let full = self.end == self.bytes.len();
             (self.start, self.end) = (0, 0);
             if full && self.bytes.len() < LARGE {
-                self.bytes.resize(LARGE, 0);
+                self.bytes.resize(larger, 0);
             }
         } else if self.end == self.bytes.len() {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
-            let wanted = (self.end + self.end / 2).max(LARGE);
+            let wanted = (self.end + self.end / 2).max(larger);
             if self.bytes.len() < wanted {
                 self.bytes.resize(wanted, 0);
             }
