@@ -60,6 +60,13 @@ impl Out {
         }
     }
 
+    fn entry(&self) -> Option<Arc<Entry>> {
+        match &self.what {
+            What::Entry(entry) | What::Copy(entry) => Some(Arc::clone(entry)),
+            What::Record(_) => None,
+        }
+    }
+
     /// Whether somebody waits: then the store commits soon.
     fn is_waited_for(&self) -> bool {
         !self.tickets.is_empty() || self.gate.is_some() || matches!(self.what, What::Entry(_))
@@ -217,35 +224,30 @@ impl Inner {
         };
         let bytes = record.encode();
         let len = bytes.len();
-        let waited = out.is_waited_for();
+        let (waited, entry) = (out.is_waited_for(), out.entry());
         let shared = Arc::new(Mutex::new(Some(out)));
         let settle = waited.then(|| journal.settle(Arc::clone(&shared)));
         match journal.chain.offer(bytes, settle) {
             Ok(sequence) => {
-                self.offered(&shared, &record, sequence, len, waited);
+                self.offered(&record, entry.as_ref(), sequence, len);
                 true
             }
             Err(Full { why, .. }) => take(&shared).is_some_and(|out| self.not_taken(out, why)),
         }
     }
 
-    fn offered(&mut self, out: &Mutex<Option<Out>>, record: &Record, sequence: u64, len: usize, waited: bool) {
+    /// The store has taken it, and may have written it meanwhile.
+    fn offered(&mut self, record: &Record, entry: Option<&Arc<Entry>>, sequence: u64, len: usize) {
         self.log.grow(sequence, len);
-        let Record::Message(stored) = record else {
+        let (Record::Message(stored), Some(entry)) = (record, entry) else {
             return self.index.place(record, sequence, len);
         };
         if let Some((number, id)) = stored.inbound {
             let inbound = Record::Inbound(number, id);
             self.index.place(&inbound, sequence, inbound.encode().len());
         }
-        debug_assert!(waited, "somebody waits for every message");
-        let entry = match out.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|out| &out.what) {
-            Some(What::Entry(entry) | What::Copy(entry)) => Arc::clone(entry),
-            // It is on the disk already.
-            _ => return,
-        };
         entry.set_sequence(sequence);
-        self.index.recount(&entry);
+        self.index.recount(entry);
     }
 
     /// Says whether to go on with the next one.

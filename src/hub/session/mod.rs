@@ -5,8 +5,9 @@
 //! where the window is too small for all; a packet id is in `in_flight` at most once.
 
 mod durable;
+mod inbound;
+mod outbound;
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,8 @@ use super::queue::{Dropped, Parcel, Queue};
 use super::settings::Limits;
 use super::tree::levels;
 use crate::model::{Message, Qos, Receipt};
+pub(crate) use inbound::Arrival;
+use inbound::Inbound;
 
 /// What goes to the client next.
 #[derive(Debug, Clone)]
@@ -99,34 +102,6 @@ pub(crate) enum Answer {
     When(Receipt),
     /// That is under way.
     UnderWay,
-}
-
-/// What a QoS 2 PUBLISH is.
-#[derive(Debug)]
-pub(crate) enum Arrival {
-    /// New: route it.
-    New,
-    /// Routed before; PUBREC will follow.
-    UnderWay,
-    /// An earlier connection has not handed it over yet.
-    Elsewhere,
-    /// Routed by an earlier connection, which did not send PUBREC.
-    Left(Receipt),
-    /// Routed and answered.
-    Answered,
-}
-
-/// How far a QoS 2 message of the client has come.
-#[derive(Debug)]
-enum Inbound {
-    /// The connection with this epoch will send PUBREC.
-    UnderWay(u64),
-    /// That connection has ended; the next one asks this receipt.
-    Left(Receipt),
-    /// PUBREC was sent.
-    Answered,
-    /// PUBREL came; PUBCOMP must wait for the gate.
-    Released(Arc<Gate>),
 }
 
 /// What the client left for the case that it dies, and when it is due.
@@ -363,199 +338,6 @@ impl Session {
         let wake = if awake { None } else { self.bell.clone() };
         Pushed { dropped, begins, wake }
     }
-
-    /// Moves what may be sent now into `out`, at most `count` packets and about [`BATCH`] bytes.
-    /// When nothing is left to send, the next push rings the bell.
-    pub(crate) fn take(&mut self, count: usize, now: Instant, out: &mut Vec<Outgoing>) -> Taken {
-        let mut taken = Taken::default();
-        let before = out.len();
-        let enough = before + count;
-        let mut bytes = 0;
-        while out.len() < enough && bytes < BATCH {
-            let Some(front) = self.next_ready() else {
-                self.asleep = true;
-                taken.all = true;
-                break;
-            };
-            let last = out.len();
-            match front {
-                Ready::Repeat => out.push(self.repeat()),
-                Ready::Fresh => taken.expired += self.fresh(now, out),
-            }
-            bytes += out[last..].iter().map(Outgoing::size).sum::<usize>();
-        }
-        if out.len() > before {
-            self.progress = now;
-            self.taken += (out.len() - before) as u64;
-            self.losing &= self.queue.is_half_full();
-        }
-        taken
-    }
-
-    fn next_ready(&self) -> Option<Ready> {
-        if let Some(next) = self.in_flight.get(self.sent) {
-            let waits = next.gate.as_ref().is_some_and(|gate| gate.is_closed());
-            return ((next.parcel.is_none() || self.sent < self.window) && !waits).then_some(Ready::Repeat);
-        }
-        let front = self.queue.front().filter(|front| !front.is_gated())?;
-        (front.qos == Qos::AtMostOnce || self.sent < self.window).then_some(Ready::Fresh)
-    }
-
-    fn repeat(&mut self) -> Outgoing {
-        let entry = &mut self.in_flight[self.sent];
-        self.sent += 1;
-        match &entry.parcel {
-            Some(parcel) => Outgoing::Publish { id: entry.id, dup: true, parcel: parcel.clone() },
-            None => Outgoing::Release { id: entry.id },
-        }
-    }
-
-    /// Sends the front of the queue, unless it has expired; returns 1 then.
-    fn fresh(&mut self, now: Instant, out: &mut Vec<Outgoing>) -> usize {
-        let Some(parcel) = self.queue.pop() else { return 0 };
-        self.reserved.remove(&parcel.id);
-        let withheld = self.is_withheld(&parcel);
-        let expired = parcel.expires.is_some_and(|expires| expires <= now);
-        if withheld || expired || parcel.is_refused() {
-            self.withheld += usize::from(withheld);
-            self.is_over(&parcel);
-            return usize::from(expired && !withheld);
-        }
-        if parcel.qos == Qos::AtMostOnce {
-            out.push(Outgoing::Publish { id: 0, dup: false, parcel });
-            return 0;
-        }
-        let id = if parcel.id == 0 { self.free_id() } else { parcel.id };
-        self.queue.sent(&parcel);
-        self.in_flight.push_back(InFlight { id, parcel: Some(parcel.clone()), gate: None });
-        self.sent += 1;
-        out.push(Outgoing::Publish { id, dup: parcel.dup, parcel });
-        0
-    }
-
-    /// The next packet id that is not in flight or reserved; those are fewer than there are ids.
-    fn free_id(&mut self) -> u16 {
-        loop {
-            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-            // Ids are given in rising order, so that one in use is met only after a full turn.
-            let used = |id| self.in_flight.iter().any(|entry| entry.id == id) || self.reserved.contains(&id);
-            if !used(self.last_id) {
-                return self.last_id;
-            }
-        }
-    }
-
-    /// Where `id` is among what was sent on this connection; nearly always in front.
-    fn find(&self, id: u16) -> Option<usize> {
-        self.in_flight.iter().take(self.sent).position(|entry| entry.id == id)
-    }
-
-    fn finish(&mut self, at: usize) {
-        let gone = self.in_flight.remove(at);
-        self.sent -= 1;
-        if let Some(parcel) = gone.and_then(|gone| gone.parcel) {
-            self.queue.done(&parcel);
-            self.is_over(&parcel);
-        }
-    }
-
-    /// PUBACK.
-    pub(crate) fn acknowledged(&mut self, id: u16) -> Known {
-        let qos1 = |entry: &InFlight| entry.parcel.as_ref().is_some_and(|it| it.qos == Qos::AtLeastOnce);
-        match self.find(id).filter(|&at| qos1(&self.in_flight[at])) {
-            Some(at) => {
-                self.finish(at);
-                Known::Yes
-            }
-            None => Known::No,
-        }
-    }
-
-    /// PUBREC. With `Known::Yes` the answer is PUBREL, unless the client refused the message.
-    pub(crate) fn received_by_client(&mut self, id: u16, refused: bool) -> Answer {
-        let qos2 = |entry: &InFlight| entry.parcel.as_ref().is_none_or(|it| it.qos == Qos::ExactlyOnce);
-        match self.find(id).filter(|&at| qos2(&self.in_flight[at])) {
-            Some(at) if refused => {
-                self.finish(at);
-                Answer::Now(Known::Yes)
-            }
-            Some(at) => self.note_received(at),
-            None => Answer::Now(Known::No),
-        }
-    }
-
-    /// PUBCOMP.
-    pub(crate) fn completed(&mut self, id: u16) -> Known {
-        match self.find(id).filter(|&at| self.in_flight[at].parcel.is_none()) {
-            Some(at) => {
-                self.finish(at);
-                self.place.iter().for_each(|place| place.completed(id));
-                Known::Yes
-            }
-            None => Known::No,
-        }
-    }
-
-    /// A message that cannot be sent to this client counts as delivered (MQTT-3.1.2-25).
-    pub(crate) fn skip(&mut self, id: u16) {
-        if let Some(at) = self.find(id) {
-            self.finish(at);
-        }
-    }
-
-    /// A QoS 2 PUBLISH of the client arrived on the present connection.
-    pub(crate) fn arrived(&mut self, id: u16) -> Arrival {
-        let mine = Inbound::UnderWay(self.epoch);
-        match self.received.entry(id) {
-            Entry::Vacant(place) => {
-                place.insert(mine);
-                self.settle();
-                Arrival::New
-            }
-            Entry::Occupied(mut place) => match place.get() {
-                Inbound::UnderWay(epoch) if *epoch == self.epoch => Arrival::UnderWay,
-                Inbound::UnderWay(_) => Arrival::Elsewhere,
-                Inbound::Answered => Arrival::Answered,
-                Inbound::Left(_) => match place.insert(mine) {
-                    Inbound::Left(receipt) => Arrival::Left(receipt),
-                    _ => Arrival::UnderWay,
-                },
-                // The exchange before is over for the client: the id is free.
-                Inbound::Released(_) => {
-                    place.insert(mine);
-                    Arrival::New
-                }
-            },
-        }
-    }
-
-    /// PUBREC has been sent for the QoS 2 PUBLISH `id`; a connection that ends first leaves its receipt.
-    pub(crate) fn answered(&mut self, id: u16, left: Option<Receipt>) {
-        if let Some(place) = self.received.get_mut(&id) {
-            *place = left.map_or(Inbound::Answered, Inbound::Left);
-        }
-    }
-
-    /// A PUBREC that refused: the id is free, and nothing of it is kept.
-    pub(crate) fn released(&mut self, id: u16) {
-        self.received.remove(&id);
-        self.settle();
-    }
-
-    /// The connection `epoch` has ended: what it took and will not route counts as new when it is repeated.
-    pub(crate) fn forget_under_way(&mut self, epoch: u64, still_held: impl Fn(u16) -> bool) {
-        self.received.retain(|id, it| !matches!(it, Inbound::UnderWay(of) if *of == epoch) || still_held(*id));
-    }
-
-    /// QoS 2 messages of the client between PUBLISH and PUBCOMP.
-    pub(crate) fn receiving(&self) -> usize {
-        self.received.values().filter(|it| !it.is_over()).count()
-    }
-}
-
-enum Ready {
-    Repeat,
-    Fresh,
 }
 
 #[cfg(test)]

@@ -1,1 +1,0 @@
-//! The journal against crashes and a model.
