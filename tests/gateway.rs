@@ -18,5 +18,7 @@ mod outage;
 mod powercut;
 #[path = "gateway/process.rs"]
 mod process;
+#[path = "gateway/reload.rs"]
+mod reload;
 #[path = "gateway/second_broker.rs"]
 mod second_broker;

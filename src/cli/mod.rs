@@ -15,6 +15,7 @@ mod run;
 mod status;
 mod store;
 mod sub;
+mod user;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
     Status(status::Args),
     /// Look into the store: list, verify
     Store(store::Args),
+    /// Say who may log in at the hub: add, remove, list
+    User(user::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print or write the manual pages
@@ -101,6 +104,7 @@ impl Command {
             Command::Pub(args) => publish::run(args),
             Command::Status(args) => status::run(&args),
             Command::Store(args) => store::run(&args),
+            Command::User(args) => user::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
         }

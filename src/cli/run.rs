@@ -65,10 +65,10 @@ async fn serve(boot: Boot, args: &Args, tail: Option<Tail>) -> anyhow::Result<Ex
         keep(&state_dir, &report.sources);
     }
     systemd::ready();
-    let exit = show_until_end(&gateway, args.live, tail, &mut signals).await;
+    let exit = show_until_end(&gateway, args, &report.sources, tail, &mut signals).await;
     tokio::select! {
         stopped = gateway.stop() => stopped?,
-        () = signals.next() => tracing::warn!("stopped at once by a second signal"),
+        () = signals.end() => tracing::warn!("stopped at once by a second signal"),
     }
     Ok(exit)
 }
@@ -80,21 +80,52 @@ fn keep(state_dir: &Path, sources: &Sources) {
     }
 }
 
-async fn show_until_end(gateway: &Gateway, live: bool, tail: Option<Tail>, signals: &mut Signals) -> Exit {
+async fn show_until_end(
+    gateway: &Gateway,
+    args: &Args,
+    started: &Sources,
+    tail: Option<Tail>,
+    signals: &mut Signals,
+) -> Exit {
     let addresses: Vec<_> = gateway.local_addrs().iter().map(ToString::to_string).collect();
     tracing::info!(hub = addresses.join(", "), "weir {} serves", env!("CARGO_PKG_VERSION"));
-    let showing = live.then(|| tokio::spawn(Live::new(gateway, tail).show()));
-    let exit = tokio::select! {
-        () = signals.next() => Exit::Good,
-        why = gateway.failed() => {
-            tracing::error!("{why}: the gateway ends");
-            Exit::Failed
+    let showing = args.live.then(|| tokio::spawn(Live::new(gateway, tail).show()));
+    let exit = loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::End => break Exit::Good,
+                Told::Reload => reload(gateway, &args.config, started).await,
+            },
+            why = gateway.failed() => {
+                tracing::error!("{why}: the gateway ends");
+                break Exit::Failed;
+            }
         }
     };
     if let Some(showing) = showing {
         showing.abort();
     }
     exit
+}
+
+/// What a signal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    End,
+    Reload,
+}
+
+/// Reads the configuration again. A bad one is told in the log and changes nothing.
+async fn reload(gateway: &Gateway, path: &Path, started: &Sources) {
+    systemd::reloading();
+    match plan::load(path) {
+        Ok((plan, report)) => match gateway.reload(plan, &report, started).await {
+            Ok(()) => tracing::info!("the configuration has been read again"),
+            Err(error) => tracing::error!("nothing is reloaded: {error:#}"),
+        },
+        Err(report) => tracing::error!("nothing is reloaded, the configuration has errors:\n{report}"),
+    }
+    systemd::ready();
 }
 
 /// The signals that end the gateway, and the one that must not.
@@ -116,19 +147,17 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT. SIGHUP, by which other daemons reload, ends nothing but a run on a terminal.
-    async fn next(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    if self.on_terminal {
-                        return;
-                    }
-                    tracing::warn!("a changed configuration needs a restart: nothing is reloaded yet");
-                }
-            }
+    /// Waits for SIGTERM, SIGINT or SIGHUP. The last one ends a run on a terminal, and reloads any other.
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hangup.recv() => if self.on_terminal { Told::End } else { Told::Reload },
         }
+    }
+
+    /// Waits for a signal that ends the gateway.
+    async fn end(&mut self) {
+        while self.next().await != Told::End {}
     }
 }

@@ -1,9 +1,11 @@
 //! All files of a configuration as one tree, whose places count through all files.
 
+use std::collections::BTreeMap;
 use std::mem;
 
+use serde::Deserialize as _;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::problems::{Place, Problems};
 use super::sources::{Source, Sources};
@@ -20,6 +22,20 @@ pub fn parse<'s>(sources: &'s Sources, problems: &mut Problems) -> Spanned<DeTab
         merge(&mut all, document.into_inner(), problems);
     }
     Spanned::new(span, all)
+}
+
+/// The top tables that say something else in `new` than in `old`, by name.
+pub fn changed_tables(old: &Sources, new: &Sources) -> Vec<String> {
+    let read = |sources| -> BTreeMap<String, Option<toml::Value>> {
+        let document = parse(sources, &mut Problems::default()).into_inner();
+        let value = |value: Spanned<_>| toml::Value::deserialize(ValueDeserializer::from(value)).ok();
+        document.into_iter().map(|(key, it)| (key.into_inner().into_owned(), value(it))).collect()
+    };
+    let (old, new) = (read(old), read(new));
+    let mut names: Vec<_> = old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name)).collect();
+    names.sort();
+    names.dedup();
+    names.into_iter().cloned().collect()
 }
 
 fn parse_one<'s>(source: &'s Source, problems: &mut Problems) -> Spanned<DeTable<'s>> {

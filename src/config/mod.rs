@@ -13,7 +13,7 @@ pub mod units;
 mod words;
 
 pub use fields::Fields;
-pub use merge::parse;
+pub use merge::{changed_tables, parse};
 pub use nearest::nearest;
 pub use problems::{Place, Problem, Problems, Severity};
 pub use render::render;

@@ -5,6 +5,7 @@
 
 pub mod control;
 mod phase;
+mod reload;
 pub mod report;
 mod start;
 mod status;
@@ -45,6 +46,8 @@ pub struct Options {
 /// A running gateway.
 pub struct Gateway {
     name: Name,
+    /// Second topic levels that only this gateway publishes to.
+    own: Vec<Name>,
     trouble: Option<String>,
     hub: Hub,
     store: Store,
@@ -63,6 +66,7 @@ impl Gateway {
     /// When the store cannot be opened, the hub cannot listen or the control socket cannot be made.
     /// Sensors, outputs and bridges that fail are health states, never an error here.
     pub async fn start(plan: Plan, disk: Box<dyn Disk>, clock: Clock, options: Options) -> anyhow::Result<Self> {
+        let owned = plan.hub.own.clone();
         let own = own_topics(&plan.gateway.name, &plan.hub.own);
         let core = Phase::new("hub");
         let settings = plan.store;
@@ -71,6 +75,7 @@ impl Gateway {
         let hub = Hub::bind(plan.hub, Some(&store), core.stop()).await.context("the hub cannot start")?;
         let mut gateway = Self {
             name: plan.gateway.name,
+            own: owned,
             trouble: options.trouble,
             hub,
             store,

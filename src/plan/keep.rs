@@ -109,6 +109,14 @@ pub fn state_dir_of(sources: &Sources) -> PathBuf {
     named.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| super::gateway::STATE_DIR.into())
 }
 
+/// The users file that a configuration names, however wrong the rest of it is.
+pub fn users_file_of(sources: &Sources) -> Option<PathBuf> {
+    let document = crate::config::parse(sources, &mut Problems::default());
+    let hub = Table::new(&document).get("hub").and_then(|value| value.table());
+    let named = hub.and_then(|table| table.get("users_file")?.text().map(PathBuf::from));
+    named.filter(|path| !path.as_os_str().is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;

@@ -26,7 +26,7 @@ use crate::filters::Recipe;
 use crate::format::Format;
 use crate::model::{Name, Qos};
 
-pub use keep::{Boot, boot, keep_last_good, load_last_good, state_dir_of};
+pub use keep::{Boot, boot, keep_last_good, load_last_good, state_dir_of, users_file_of};
 
 /// The configuration file when none is named.
 pub const DEFAULT_PATH: &str = "/etc/weir/weir.toml";

@@ -14,6 +14,15 @@ pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
+/// The gateway reads its configuration again; [`ready`] says that it has done so.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        // systemd tells by the time which of several reloads this is.
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(_) => tell(&[NotifyState::Reloading]),
+    }
+}
+
 /// The gateway stops.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
