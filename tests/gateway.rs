@@ -19,6 +19,7 @@ mod powercut;
 #[path = "gateway/process.rs"]
 mod process;
 #[path = "gateway/reload.rs"]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 mod reload;
 #[path = "gateway/second_broker.rs"]
 mod second_broker;
