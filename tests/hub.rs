@@ -1,5 +1,6 @@
 //! The hub over real sockets: independent clients, raw bytes, hostile clients.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+#![allow(clippy::print_stdout, reason = "what was measured is shown with the test")]
 
 #[path = "hub/acl.rs"]
 mod acl;
@@ -15,6 +16,8 @@ mod hostile;
 mod inside;
 #[path = "hub/kept.rs"]
 mod kept;
+#[path = "hub/login.rs"]
+mod login;
 #[path = "common/mosquitto.rs"]
 #[allow(dead_code, reason = "other test programs use more of it")]
 mod mosquitto_broker;
