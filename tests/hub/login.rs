@@ -1,7 +1,8 @@
 //! Passwords over real sockets: who gets in, from where, and how soon after a power cut.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use weir::hub::codec::{Connect, Packet, Reason, Version};
 use weir::hub::{Anonymous, Settings, users};
 
