@@ -1,6 +1,6 @@
 //! The hub beside mosquitto and rumqttd: messages per second, CPU time per message, latency, memory.
 //!
-//! `cargo bench --bench hub [-- ROUNDS | short]`; `scripts/bench/hub` builds it and runs it. weir is the real
+//! `cargo bench --bench hub [-- ROUNDS | short | restart]`; `scripts/bench/hub` builds it and runs it. weir is the real
 //! program with its store. Every round measures each broker once per case, so that a machine that becomes slower
 //! slows all. MQTT 3.1.1, payloads of 64 bytes; a message counts when a subscriber has it.
 #![allow(
@@ -14,6 +14,7 @@ mod client;
 mod latency;
 mod load;
 mod memory;
+mod restart;
 mod table;
 
 use std::time::Duration;
@@ -77,16 +78,17 @@ impl Plan {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let plan = match words[..] {
+        ["restart"] => return runtime().block_on(restart::measure(100_000)),
         ["serve-rumqttd", address] => return broker::serve_rumqttd(address),
         [] => Plan::new(5),
         ["short"] => Plan::short(),
         [rounds] => Plan::new(rounds.parse().unwrap()),
         [rounds, only] => Plan { only: only.to_owned(), ..Plan::new(rounds.parse().unwrap()) },
-        _ => panic!("hub [ROUNDS [CASE] | short]"),
+        _ => panic!("hub [ROUNDS [CASE] | short | restart]"),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(measure(&plan));
+    runtime().block_on(measure(&plan));
 }
 
 async fn measure(plan: &Plan) {

@@ -165,6 +165,15 @@ fn hub_report(counters: &Counters) -> Vec<(String, u64)> {
         ("retained", counters.retained),
         ("retained_bytes", counters.retained_bytes),
         ("subscriptions", counters.subscriptions),
+        ("journal_log", counters.journal.log),
+        ("journal_live", counters.journal.live),
+        ("journal_elided", counters.journal.elided),
+        ("journal_copied", counters.journal.copied),
+        ("journal_refused", counters.journal.refused),
+        ("journal_hasty", counters.journal.hasty),
+        ("journal_skipped", counters.journal.skipped),
+        ("journal_strange", counters.journal.strange),
+        ("journal_lost", counters.journal.lost),
     ];
     let by_reason = [("refused", &counters.refused), ("closed", &counters.closed)];
     let by_reason = by_reason

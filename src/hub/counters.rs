@@ -66,6 +66,8 @@ pub struct Counters {
     pub retained: u64,
     /// Topic, payload and property bytes of the retained messages.
     pub retained_bytes: u64,
+    /// What the hub keeps on the disk.
+    pub journal: JournalCounters,
     /// Subscriptions of clients, shared ones included.
     pub subscriptions: u64,
     /// Shared subscriptions of clients.
@@ -74,6 +76,29 @@ pub struct Counters {
     pub refused: BTreeMap<&'static str, u64>,
     /// Connections that the hub closed or refused, by reason word.
     pub closed: BTreeMap<&'static str, u64>,
+}
+
+/// What the hub keeps on the disk: durable sessions and retained messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JournalCounters {
+    /// Bytes of its records, dead ones included.
+    pub log: u64,
+    /// Bytes of those that live.
+    pub live: u64,
+    /// Messages that every session acknowledged before they had to be written.
+    pub elided: u64,
+    /// Records copied, so that the space of dead ones could be used again.
+    pub copied: u64,
+    /// Messages that the store refused; their publishers were told.
+    pub refused: u64,
+    /// Answers to SUBSCRIBE, UNSUBSCRIBE and CONNECT that left before what they say was on the disk.
+    pub hasty: u64,
+    /// Records not written because too many waited for the disk; what they were about was not answered.
+    pub skipped: u64,
+    /// Records that could not be read at the start.
+    pub strange: u64,
+    /// Records lost to damage since the store was made.
+    pub lost: u64,
 }
 
 impl Counters {

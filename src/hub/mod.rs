@@ -53,7 +53,7 @@ use router::{Router, Target, Wakes};
 use sessions::Sessions;
 
 pub use access::users;
-pub use counters::{Counters, Laggard};
+pub use counters::{Counters, JournalCounters, Laggard};
 pub use doors::TlsError;
 pub use durable::{Durable, Full};
 pub use inbox::{Delivery, Subscription};
@@ -106,6 +106,7 @@ impl Shared {
             memory_level: memory.level().word(),
             retained: retained.len() as u64,
             retained_bytes: retained.bytes() as u64,
+            journal: self.router.journal().map(|journal| journal.counters()).unwrap_or_default(),
             ..self.router.tally.read()
         }
     }

@@ -38,6 +38,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::counters::JournalCounters;
 use super::queue::Parcel;
 use super::routes::Member;
 use crate::model::{Message, Name, Qos, Ticket};
@@ -220,6 +221,24 @@ impl Journal {
         drop(inner);
         let lost = self.chain.gaps().iter().map(|gap| gap.last - gap.first + 1).sum();
         Extent { log, live, lost }
+    }
+}
+
+impl Journal {
+    pub(crate) fn counters(&self) -> JournalCounters {
+        let (Extent { log, live, lost }, tally) = (self.extent(), &self.tally);
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
+        JournalCounters {
+            log: log as u64,
+            live: live as u64,
+            elided: read(&tally.elided),
+            copied: read(&tally.copied),
+            refused: read(&tally.refused),
+            hasty: read(&tally.hasty),
+            skipped: read(&tally.skipped),
+            strange: read(&tally.strange),
+            lost,
+        }
     }
 }
 
