@@ -18,6 +18,8 @@ mod inside;
 mod kept;
 #[path = "hub/login.rs"]
 mod login;
+#[path = "hub/memory.rs"]
+mod memory;
 #[path = "common/mosquitto.rs"]
 #[allow(dead_code, reason = "other test programs use more of it")]
 mod mosquitto_broker;
@@ -34,3 +36,5 @@ mod shelf;
 mod subscriptions;
 #[path = "hub/sys.rs"]
 mod sys;
+#[path = "hub/twins.rs"]
+mod twins;

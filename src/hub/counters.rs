@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use super::rivals::Duplicate;
+
 /// A look at the hub's counters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -45,6 +47,8 @@ pub struct Counters {
     pub queued_bytes: u64,
     /// The sessions for which most waits or most was lost, at most [`Counters::LAGGARDS`], the worst first.
     pub laggards: Vec<Laggard>,
+    /// Client ids that two devices use, which throw each other out.
+    pub duplicates: Vec<Duplicate>,
     /// Bytes that clients make the hub hold; a message counts once for each session it waits for.
     pub memory: u64,
     /// The most they were.

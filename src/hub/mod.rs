@@ -14,6 +14,7 @@ mod connection;
 mod counters;
 mod doors;
 mod durable;
+mod handover;
 mod inbox;
 mod journal;
 mod live;
@@ -21,6 +22,7 @@ mod memory;
 mod places;
 mod queue;
 mod retained;
+mod rivals;
 mod router;
 mod routes;
 mod session;
@@ -49,6 +51,7 @@ use durable::{Consumer, Offered};
 use journal::{Journal, Restored, Values};
 use live::Live;
 use places::Places;
+use rivals::Rivals;
 use router::{Router, Target, Wakes};
 use sessions::Sessions;
 
@@ -57,6 +60,7 @@ pub use counters::{Counters, JournalCounters, Laggard};
 pub use doors::TlsError;
 pub use durable::{Durable, Full};
 pub use inbox::{Delivery, Subscription};
+pub use rivals::Duplicate;
 pub use settings::{Anonymous, Limits, MAX_LEVELS, Rule, Settings, Tls};
 pub use sys::topics as sys_topics;
 
@@ -77,6 +81,7 @@ struct Shared {
     /// One per connection.
     places: Places,
     gate: Gate,
+    rivals: Rivals,
     started: Instant,
     stop: CancellationToken,
 }
@@ -87,7 +92,8 @@ impl Shared {
         router.bound(&settings.limits);
         let live = Live::new(settings);
         let (sessions, places, gate) = (Sessions::default(), Places::default(), Gate::default());
-        Self { live, router, sessions, places, gate, started: Instant::now(), stop }
+        let (rivals, started) = (Rivals::default(), Instant::now());
+        Self { live, router, sessions, places, gate, rivals, started, stop }
     }
 
     fn counters(&self) -> Counters {
@@ -100,6 +106,7 @@ impl Shared {
             queued: survey.queued,
             queued_bytes: survey.queued_bytes,
             laggards: survey.laggards,
+            duplicates: self.rivals.list(),
             memory: memory.used() as u64,
             memory_most: memory.most() as u64,
             memory_bound: memory.bound() as u64,

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::access::{Access, Subject};
 use super::bell::Bell;
 use super::codec::Reason;
 use super::counters::{Cause, Counters, Laggard, add};
+use super::memory::Level;
 use super::router::{Router, Target};
 use super::routes::Member;
 use super::session::{DueWill, Session};
@@ -27,6 +29,7 @@ pub(crate) struct Wish {
     pub(crate) client_id: Arc<str>,
     /// The name that was verified.
     pub(crate) user: Option<Arc<str>>,
+    pub(crate) peer: SocketAddr,
     /// It comes from this machine.
     pub(crate) local: bool,
     pub(crate) access: Arc<Access>,
@@ -53,6 +56,8 @@ pub(crate) struct Attached {
     pub(crate) epoch: u64,
     /// There was state of an earlier connection.
     pub(crate) present: bool,
+    /// Whose connection was thrown out.
+    pub(crate) rival: Option<SocketAddr>,
     /// The delayed will of a session that ended just now.
     pub(crate) will: Option<Message>,
     /// Safe when that session cannot come back.
@@ -86,6 +91,12 @@ impl Sessions {
         survey
     }
 
+    /// Whether a connection has this session.
+    pub(crate) fn is_connected(&self, client_id: &str) -> bool {
+        let member = self.lock().get(client_id).cloned();
+        member.is_some_and(|member| member.lock().is_online())
+    }
+
     /// Gives a connection its session. A connection that has it now finds out by its epoch.
     ///
     /// # Errors
@@ -99,28 +110,33 @@ impl Sessions {
         let kept = old.as_ref().filter(|member| !wish.clean_start && member.lock().is_kept(Instant::now()));
         if let Some(member) = kept {
             let mut session = member.lock();
+            let rival = session.owner();
             let epoch = session.resume(wish.bell, wish.window, wish.expiry);
-            session.local = wish.local;
+            (session.peer, session.local) = (Some(wish.peer), wish.local);
             session.place.iter().for_each(|place| place.seen(wish.local));
             if member.judge_by(&wish.access, &mut session) {
                 router.forget_lookups();
             }
-            return Ok(Attached { member: Arc::clone(member), epoch, present: true, will: None, ended: None });
+            let member = Arc::clone(member);
+            return Ok(Attached { member, epoch, present: true, rival, will: None, ended: None });
         }
-        if old.is_none() && members.len() >= limits.sessions {
+        // One that is there already may always be taken up: that may be the way to make room.
+        let full = members.len() >= limits.sessions || router.memory.level() >= Level::Full;
+        if old.is_none() && full {
             return Err(Reason::QUOTA_EXCEEDED);
         }
         let mut session = Session::new(limits, &router.memory);
-        session.local = wish.local;
+        (session.peer, session.local) = (Some(wish.peer), wish.local);
         let epoch = session.resume(wish.bell, wish.window, wish.expiry);
         let member = Arc::new(Member::new(Arc::clone(&wish.client_id), wish.user, wish.access, session));
+        let rival = old.as_ref().and_then(|old| old.lock().owner());
         let (will, ended) = old.map(|old| discard(router, &old)).unwrap_or_default();
         if let Some(journal) = router.journal().filter(|_| !wish.expiry.is_zero()) {
             let place = journal.admit(&member, wish.local, wish.expiry);
             member.lock().place = Some(place);
         }
         members.insert(wish.client_id, Arc::clone(&member));
-        Ok(Attached { member, epoch, present: false, will, ended })
+        Ok(Attached { member, epoch, present: false, rival, will, ended })
     }
 
     /// The connection with `epoch` is gone; `will` is its message and the delay it asked for.

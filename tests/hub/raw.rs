@@ -1,7 +1,9 @@
 //! A client that sends and expects single packets.
 
+use std::net::IpAddr;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use weir::hub::codec::{
     Ack, Connect, Notice, Options, Packet, Properties, Publish, Reason, Subscribe, Version, Will, decode,
 };
@@ -54,15 +56,27 @@ impl Raw {
         Self { stream, buffer: Vec::new(), version }
     }
 
+    /// Connects from this address; the hub must welcome it.
+    pub(crate) async fn from(bench: &Bench, ip: IpAddr, connect: Connect<'_>) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((ip, 0).into()).unwrap();
+        let stream = soon(socket.connect(bench.address)).await.unwrap();
+        let raw = Self { stream, buffer: Vec::new(), version: connect.version };
+        raw.welcomed(connect).await.0
+    }
+
     /// Connects; the hub must welcome it. Returns whether a session was present.
     pub(crate) async fn with(bench: &Bench, connect: Connect<'_>) -> (Self, bool) {
-        let mut raw = Self::open(bench, connect.version).await;
-        raw.send(&Packet::Connect(Box::new(connect))).await;
-        let bytes = raw.next().await.expect("a CONNACK");
-        let Packet::Connack(connack) = raw.parse(&bytes) else { panic!("no CONNACK: {bytes:?}") };
+        Self::open(bench, connect.version).await.welcomed(connect).await
+    }
+
+    async fn welcomed(mut self, connect: Connect<'_>) -> (Self, bool) {
+        self.send(&Packet::Connect(Box::new(connect))).await;
+        let bytes = self.next().await.expect("a CONNACK");
+        let Packet::Connack(connack) = self.parse(&bytes) else { panic!("no CONNACK: {bytes:?}") };
         assert_eq!(connack.reason, Reason::SUCCESS);
         let present = connack.session_present;
-        (raw, present)
+        (self, present)
     }
 
     pub(crate) async fn client(bench: &Bench, version: Version, client_id: &str) -> Self {

@@ -37,7 +37,7 @@ const PLAN: &[(&str, &[&str])] = &[
         &["Settings", "Endpoint", "Forward", "Receive", "Replay", "Tls", "Transport", "Version", "Class", "rules"],
     ),
     ("bus", &["Settings", "BusSettings", "Backend", "Family"]),
-    ("hub", &["Settings", "Limits", "Anonymous", "Tls", "Rule", "users"]),
+    ("hub", &["MAX_LEVELS", "Settings", "Limits", "Anonymous", "Tls", "Rule", "users"]),
     ("store", &["Settings", "WhenFull"]),
 ];
 

@@ -29,6 +29,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let limit = self.settings.limits.packet_size;
         while self.may_read() && !self.is_pressing() {
             let Some((packet, size)) = codec::decode(input.received(), self.profile.version, limit)? else { break };
+            if self.must_wait(&packet) {
+                self.starved = Some(Instant::now());
+                break;
+            }
             self.moved.packets_in += 1;
             self.handle(packet)?;
             input.consume(size);

@@ -4,6 +4,7 @@ mod acks;
 mod brake;
 mod cache;
 mod clock;
+mod hunger;
 mod inbound;
 mod message;
 mod outbound;
@@ -36,9 +37,10 @@ use super::bell::Bell;
 use super::codec::{CodecError, Packet, Reason};
 use super::counters::add;
 use super::durable::Stuck;
+use super::handover::Outgoing;
 use super::router::Wakes;
 use super::routes::Member;
-use super::session::{Outgoing, Session};
+use super::session::Session;
 use super::settings::Settings;
 use crate::model::{Message, Origin, Receipt, Topic, Verdict};
 use acks::Acks;
@@ -145,6 +147,8 @@ struct Connection<S> {
     /// When the last whole packet came, and when the client last took bytes (or had none to take).
     heard: Instant,
     took: Instant,
+    /// Since when it is not read because there is no memory for what it sends.
+    starved: Option<Instant>,
     /// When a 3.x client whose message was refused is disconnected.
     closes: Option<Instant>,
     /// A receiver that this client outruns.
@@ -202,6 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             unsaid: false,
             heard: now,
             took: now,
+            starved: None,
             closes: None,
             brake: None,
             brake_off: None,
@@ -223,7 +228,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Whether the client may send more now.
     fn may_read(&self) -> bool {
-        self.brake.is_none() && self.held_bytes <= Held::BYTES && self.wire.pending() < OUTPUT_HIGH
+        self.brake.is_none()
+            && self.starved.is_none()
+            && self.held_bytes <= Held::BYTES
+            && self.wire.pending() < OUTPUT_HIGH
     }
 
     async fn live(mut self: Box<Self>, visitor: &Visitor) {
@@ -249,6 +257,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if soonest.is_some_and(|soonest| soonest < timer.deadline()) {
                 timer.as_mut().reset(self.deadline());
             }
+            if self.starved.is_some() {
+                timer.as_mut().reset(Instant::now() + hunger::RETRY);
+            }
             let woken = poll_fn(|context| self.poll_wait(context, stop.as_mut(), timer.as_mut())).await;
             if let Err(end) = self.wake_up(woken, timer.as_mut()) {
                 return end;
@@ -259,6 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Does everything that needs no waiting.
     fn work(&mut self) -> Result<(), End> {
         self.notice_reload()?;
+        self.look_for_memory();
         self.release_held();
         let result = self.handle_received();
         self.wakes.ring();
@@ -268,6 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.wakes.pressed = None;
         self.fill_output()?;
+        self.check_memory()?;
         self.count();
         self.check_said()
     }
@@ -310,6 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn count(&mut self) {
         let tally = &self.hub.router.tally;
+        self.wire.hold(self.held_bytes + self.will.as_ref().map_or(0, |(will, _)| will.weight()));
         let moved = std::mem::take(&mut self.moved);
         add(&tally.packets_in, moved.packets_in);
         add(&tally.packets_out, moved.packets_out);

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::super::codec::{Ack, Packet, Publish, Reason, Version};
 use super::super::counters::{Cause, add};
-use super::super::session::Outgoing;
+use super::super::handover::Outgoing;
 use super::{Connection, End, message};
 use crate::model::Qos;
 

@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let refusal = if !looked.open {
             Some(Reason::NOT_AUTHORIZED)
-        } else if publish.payload.len() > self.settings.limits.payload_size {
+        } else if publish.payload.len() > self.settings.limits.payload_size || self.has_no_room(publish) {
             Some(Reason::QUOTA_EXCEEDED)
         } else {
             None
@@ -56,8 +56,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             origin: self.origin.clone(),
             sample: None,
         };
+        if retain && self.can_be_told(publish) && !self.hub.router.retained().has_room(&message) {
+            self.refuse(publish, Reason::QUOTA_EXCEEDED);
+            return Ok(());
+        }
         self.admit(Arc::new(message), publish.packet_id, &looked);
         Ok(())
+    }
+
+    /// Whether the client learns that this message is refused.
+    fn can_be_told(&self, publish: &Publish<'_>) -> bool {
+        self.is_v5() && publish.qos != Qos::AtMostOnce
+    }
+
+    /// Whether so much memory is used that this message is refused. QoS 0 is dropped where it would wait.
+    fn has_no_room(&self, publish: &Publish<'_>) -> bool {
+        self.can_be_told(publish) && self.is_memory_full()
     }
 
     /// Resolves the topic alias, if any, and looks the topic up.

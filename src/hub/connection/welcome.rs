@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::super::Shared;
 use super::super::access::users::Users;
@@ -16,7 +16,7 @@ use super::super::counters::add;
 use super::super::doors::Ticket;
 use super::super::places::Place;
 use super::super::sessions::{Attached, Wish};
-use super::super::settings::Settings;
+use super::super::settings::{Limits, Settings};
 use super::Connection;
 use super::parting::farewell;
 use super::profile::{Profile, judge, max_packet};
@@ -26,6 +26,8 @@ use super::wire::{Moved, Wire};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Bytes a client may send before its CONNECT is answered.
 const EARLY: usize = 64 << 10;
+/// The longest CONNECT, in bytes, without the payload of its will.
+const CONNECT: usize = 64 << 10;
 
 /// The answer when every place is taken.
 const FULL: Refused = Refused { reason: Reason::SERVER_BUSY, why: "as many connections as there may be" };
@@ -61,7 +63,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     visitor: &Visitor,
     ticket: Ticket,
 ) -> Option<(Box<Connection<S>>, Place)> {
-    let mut wire = Wire::new(stream);
+    let mut wire = Wire::new(stream, &hub.router.memory);
     let welcomed = hub.stop.run_until_cancelled(welcome(&hub, &mut wire, visitor, ticket)).await.flatten();
     let Some((welcomed, place)) = welcomed else {
         let tally = &hub.router.tally;
@@ -158,8 +160,7 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         let generation = hub.live.generation();
         let (settings, users) = hub.live.settings_and_users();
-        // Before CONNECT nothing larger than it can be meant well.
-        let decoded = codec::decode(wire.input().received(), Version::V5, settings.limits.packet_size);
+        let decoded = codec::decode(wire.input().received(), Version::V5, longest_connect(&settings.limits));
         let (judged, reader, size) = match decoded {
             Ok(None) => match poll_fn(|context| wire.poll(context, true)).await {
                 Ok(Moved::Received | Moved::Sent) => continue,
@@ -187,6 +188,11 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// Before CONNECT nobody is known: no more is read than a CONNECT with a will can mean.
+fn longest_connect(limits: &Limits) -> usize {
+    limits.packet_size.min(CONNECT + limits.payload_size.min(u16::MAX.into()))
+}
+
 /// Finds out who the client is and what it may do, and gives it its session.
 async fn admit(hub: &Shared, asked: Asked, visitor: &Visitor) -> Result<Welcomed, Refused> {
     let Asked { settings, users, claim, generation, profile } = asked;
@@ -195,8 +201,12 @@ async fn admit(hub: &Shared, asked: Asked, visitor: &Visitor) -> Result<Welcomed
     if profile.will.as_ref().is_some_and(|(will, _)| !access.may_publish(&will.topic)) {
         return Err(Refused { reason: Reason::NOT_AUTHORIZED, why: "the will's topic is not allowed" });
     }
+    if hub.sessions.is_connected(&profile.client_id) {
+        hub.rivals.turn(&profile.client_id).await?;
+    }
     let bell = Arc::new(Bell::default());
     let wish = Wish {
+        peer: visitor.peer,
         client_id: Arc::clone(&profile.client_id),
         user: identity.user.clone(),
         local: identity.local,
@@ -208,8 +218,11 @@ async fn admit(hub: &Shared, asked: Asked, visitor: &Visitor) -> Result<Welcomed
     };
     let attached = hub.sessions.attach(&hub.router, &settings.limits, wish).map_err(|reason| {
         let full = reason == Reason::QUOTA_EXCEEDED;
-        Refused { reason, why: if full { "as many sessions as there may be" } else { "another user's client id" } }
+        Refused { reason, why: if full { "no room for another session" } else { "another user's client id" } }
     })?;
+    if let Some(rival) = attached.rival {
+        hub.rivals.took_over(&profile.client_id, rival, visitor.peer, Instant::now());
+    }
     Ok(Welcomed { settings, generation, profile, identity, access, attached, bell })
 }
 

@@ -2,14 +2,20 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::super::memory::{Memory, Share};
 
 /// What an idle connection keeps for reading; whoever fills it gets eight times as much, up to [`LARGE`].
 const SMALL: usize = 512;
 /// What a busy connection reads at once.
 const LARGE: usize = 64 << 10;
+
+/// What a connection takes beside its buffers.
+const SELF: usize = 4 << 10;
 
 /// A socket with its buffers.
 #[derive(Debug)]
@@ -23,6 +29,9 @@ pub(super) struct Wire<S> {
     flushes: bool,
     pub(super) bytes_in: usize,
     pub(super) bytes_out: usize,
+    /// What the connection holds beside the buffers.
+    held: usize,
+    share: Share,
 }
 
 /// What was received and not consumed: `bytes[start..end]`.
@@ -81,9 +90,37 @@ pub(super) enum Moved {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub(super) fn new(stream: S) -> Self {
+    pub(super) fn new(stream: S, memory: &Arc<Memory>) -> Self {
         let input = Input { bytes: vec![0; SMALL], start: 0, end: 0 };
-        Self { stream, input, output: Vec::new(), written: 0, flushes: false, bytes_in: 0, bytes_out: 0 }
+        let share = Share::new(memory);
+        Self {
+            stream,
+            input,
+            output: Vec::new(),
+            written: 0,
+            flushes: false,
+            bytes_in: 0,
+            bytes_out: 0,
+            held: 0,
+            share,
+        }
+    }
+
+    /// The connection holds so many bytes beside the buffers.
+    pub(super) fn hold(&mut self, bytes: usize) {
+        self.held = bytes;
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.share.set(SELF + self.held + self.input.bytes.len() + self.output.capacity());
+    }
+
+    /// Whether a packet has begun that fills the whole buffer and needs more, beyond what any connection may
+    /// have; with `hard`, beyond what an idle one has.
+    pub(super) fn is_cramped(&self, hard: bool) -> bool {
+        let begun = self.input.end - self.input.start;
+        begun == self.input.bytes.len() && begun >= if hard { SMALL } else { LARGE }
     }
 
     /// What was received, on loan: packets borrow from it while the connection works.
@@ -112,6 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Sends what waits and, when `may_read`, receives.
     pub(super) fn poll(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<io::Result<Moved>> {
         let sent = self.poll_write(context)?;
+        self.settle();
         if may_read && let Poll::Ready(count) = self.poll_read(context)? {
             return Poll::Ready(Ok(if count == 0 { Moved::End } else { Moved::Received }));
         }
@@ -162,6 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if self.output.is_empty() {
             self.output = Vec::new();
         }
+        self.settle();
     }
 
     /// Tells the peer that nothing follows.

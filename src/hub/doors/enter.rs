@@ -14,6 +14,7 @@ use tokio_rustls::server::TlsStream;
 use super::super::access::Visitor;
 use super::super::connection;
 use super::super::counters::add;
+use super::super::memory::Level;
 use super::crowd::{Refusal, Share};
 use super::lobby::Ticket;
 use super::tls::{MOST_UNSENT, name_of};
@@ -36,6 +37,10 @@ pub(super) fn enter(hall: &Arc<Hall>, stream: TcpStream, peer: SocketAddr, manne
             return;
         }
     };
+    if hub.router.memory.level() == Level::Exhausted {
+        hub.router.tally.closed("no_memory");
+        return;
+    }
     add(&hub.router.tally.connections, 1);
     if let Err(error) = stream.set_nodelay(true) {
         tracing::trace!(%peer, %error, "no TCP_NODELAY");

@@ -5,10 +5,12 @@
 //! where the window is too small for all; a packet id is in `in_flight` at most once.
 
 mod durable;
+mod held;
 mod inbound;
 mod outbound;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,66 +18,20 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::bell::Bell;
+pub(crate) use super::handover::Outgoing;
+use super::handover::{Pushed, Taken};
 use super::journal::{self, Gate, Place};
 use super::memory::Memory;
 use super::queue::{Dropped, Parcel, Queue};
 use super::settings::Limits;
-use super::tree::levels;
 use crate::model::{Message, Qos, Receipt};
 pub(crate) use inbound::Arrival;
 use inbound::Inbound;
-
-/// What goes to the client next.
-#[derive(Debug, Clone)]
-pub(crate) enum Outgoing {
-    /// A PUBLISH; the packet id is 0 with QoS 0.
-    Publish { id: u16, dup: bool, parcel: Parcel },
-    /// A PUBREL.
-    Release { id: u16 },
-}
-
-impl Outgoing {
-    fn size(&self) -> usize {
-        match self {
-            Outgoing::Publish { parcel, .. } => parcel.size(),
-            Outgoing::Release { .. } => 0,
-        }
-    }
-}
-
-/// What a session without anything takes, what a QoS 2 packet id takes, and a level of a subscription.
-const SELF: usize = 1 << 10;
-const RECEIVED: usize = 64;
-const LEVEL: usize = 256;
-
-/// What a subscription takes: its text here and its branch in the topic tree.
-fn subscription(text: &str) -> usize {
-    2 * text.len() + levels(text) * LEVEL
-}
 
 /// Bytes taken at once.
 const BATCH: usize = 64 << 10;
 /// A client that has taken nothing for so long while its queue is full is disconnected; its session stays.
 const STALLED: Duration = Duration::from_secs(1);
-
-/// What became of a message that was queued.
-#[derive(Debug, Default)]
-pub(crate) struct Pushed {
-    pub(crate) dropped: Dropped,
-    /// From now on messages with QoS 1 and 2 are lost, until there is room again.
-    pub(crate) begins: bool,
-    /// Whom to wake.
-    pub(crate) wake: Option<Arc<Bell>>,
-}
-
-/// What was taken.
-#[derive(Debug, Default)]
-pub(crate) struct Taken {
-    /// Messages that had expired.
-    pub(crate) expired: usize,
-    /// Nothing is left that may be sent now.
-    pub(crate) all: bool,
-}
 
 #[derive(Debug)]
 struct InFlight {
@@ -121,6 +77,8 @@ pub(crate) struct Session {
     /// How many in front of the queue came in before `access` was in force.
     unjudged: usize,
     access: Option<Arc<Access>>,
+    /// Where the owner is, or was.
+    pub(crate) peer: Option<SocketAddr>,
     /// The owner is on this machine, or was.
     pub(crate) local: bool,
     /// Messages that the rules took from the queue, until the owner counts them.
@@ -165,6 +123,7 @@ impl Session {
             queue: Queue::new(limits.queued_messages, limits.queued_bytes, memory),
             unjudged: 0,
             access: None,
+            peer: None,
             local: false,
             withheld: 0,
             in_flight: VecDeque::new(),
@@ -229,28 +188,6 @@ impl Session {
         old && self.access.as_ref().is_some_and(forbidden)
     }
 
-    /// Adds a subscription; false when there was one with this filter.
-    pub(crate) fn subscribe(&mut self, text: &str) -> bool {
-        let new = self.subscriptions.insert(text.into());
-        self.subscribed += if new { subscription(text) } else { 0 };
-        self.settle();
-        new
-    }
-
-    /// Removes a subscription; false when there was none.
-    pub(crate) fn unsubscribe(&mut self, text: &str) -> bool {
-        let gone = self.subscriptions.remove(text);
-        self.subscribed -= if gone { subscription(text) } else { 0 };
-        self.settle();
-        gone
-    }
-
-    /// Tells how much is held beside messages.
-    fn settle(&mut self) {
-        let will = self.will.as_ref().map_or(0, |will| will.message.weight());
-        self.queue.hold(SELF + self.subscribed + will + self.received.len() * RECEIVED);
-    }
-
     /// Bounds the queue anew. Returns whom to tell.
     pub(crate) fn reload(&mut self, limits: &Limits) -> Option<Arc<Bell>> {
         self.queue.bound(limits.queued_messages, limits.queued_bytes);
@@ -277,6 +214,11 @@ impl Session {
         self.expires.map_or(!self.expiry.is_zero(), |expires| now < expires)
     }
 
+    /// Where the client is, when it is connected.
+    pub(crate) fn owner(&self) -> Option<SocketAddr> {
+        self.peer.filter(|_| self.is_online())
+    }
+
     pub(crate) fn is_online(&self) -> bool {
         self.bell.is_some()
     }
@@ -299,21 +241,6 @@ impl Session {
     /// Packets taken so far: it grows as long as the client makes progress.
     pub(crate) fn taken(&self) -> u64 {
         self.taken
-    }
-
-    /// Whether the client is connected and takes nothing while messages for it are lost.
-    pub(crate) fn is_too_slow(&self) -> bool {
-        self.too_slow
-    }
-
-    /// There may be something to send that had to wait: whom to wake.
-    pub(crate) fn stir(&mut self) -> Option<Arc<Bell>> {
-        if std::mem::take(&mut self.asleep) { self.bell.clone() } else { None }
-    }
-
-    /// Messages with QoS 1 and 2 that found no room.
-    pub(crate) fn lost(&self) -> u64 {
-        self.lost
     }
 
     /// Gives back what an idle session does not need.

@@ -6,6 +6,7 @@
 mod broker;
 mod load;
 mod process;
+mod weir;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub fn topics() -> Vec<(String, String)> {
     };
     let mut all = of(broker::FIGURES);
     all.extend(load::topics());
+    all.extend(of(weir::FIGURES));
+    all.extend(weir::families());
     all
 }
 
@@ -72,11 +75,17 @@ impl Figures {
         }
         self.last = Some(now);
         let counters = hub.counters();
-        for (topic, value) in self.all(&counters, since.unwrap_or_default()) {
-            if self.told.get(&topic) != Some(&value) {
+        let all = self.all(&counters, since.unwrap_or_default());
+        let mut told = HashMap::with_capacity(all.len());
+        for (topic, value) in all {
+            if self.told.remove(&topic).as_ref() != Some(&value) {
                 publish(hub, &topic, &value);
-                self.told.insert(topic, value);
             }
+            told.insert(topic, value);
+        }
+        // What is left was told before and is no more.
+        for topic in std::mem::replace(&mut self.told, told).into_keys() {
+            publish(hub, &topic, "");
         }
     }
 
@@ -84,9 +93,11 @@ impl Figures {
     fn all(&mut self, counters: &Counters, passed: Duration) -> Vec<(String, String)> {
         self.heap_most = self.heap_most.max(counters.heap);
         let look = Look { counters, heap_most: self.heap_most };
-        let plain = broker::FIGURES.iter().map(|it| (it.topic.to_owned(), (it.value)(&look)));
+        let plain = broker::FIGURES.iter().chain(weir::FIGURES);
+        let plain = plain.map(|it| (it.topic.to_owned(), (it.value)(&look)));
         let mut all: Vec<_> = plain.collect();
         all.extend(self.loads.pass(counters, passed));
+        all.extend(weir::varying(counters));
         all
     }
 
@@ -107,7 +118,9 @@ fn publish(hub: &Shared, topic: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Duplicate;
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn the_own_tree_is_told_from_its_neighbours() {
@@ -117,12 +130,44 @@ mod tests {
         }
     }
 
+    const DOCUMENT: &str = "docs/sys-topics.md";
+
+    /// The list for users.
+    fn document() -> String {
+        let mut text = String::from(
+            "# What the hub tells of itself\n\n\
+            Every `sys_interval` (10 s) the hub publishes what has changed, retained in memory, with QoS 0. \
+            `#` and `+/...` do not match these topics; subscribe to `$SYS/#`. Clients cannot publish to them. \
+            `$SYS/weir/...` names clients and addresses: other machines get it only where a rule of `[[hub.acl]]` \
+            says so.\n\n| Topic | Says |\n| --- | --- |\n",
+        );
+        for (topic, about) in topics() {
+            text.push_str(&format!("| `{topic}` | {about} |\n"));
+        }
+        text
+    }
+
     #[test]
     fn every_topic_is_told_and_documented_once() {
         let mut figures = Figures::default();
-        let told = figures.all(&Counters::default(), Duration::ZERO);
+        let duplicate = Duplicate {
+            client_id: "a/b".into(),
+            addresses: ["192.0.2.1:1", "192.0.2.2:2"].map(|address| address.parse().unwrap()),
+            takeovers: 9,
+            delay_ms: 15_000,
+        };
+        let words = BTreeMap::from([("word", 1)]);
+        let (refused, closed, dropped_by) = (words.clone(), words.clone(), words);
+        let counters = Counters { refused, closed, dropped_by, duplicates: vec![duplicate], ..Counters::default() };
+        let told = figures.all(&counters, Duration::ZERO);
         let mut told: Vec<_> = told.into_iter().map(|(topic, _)| format!("$SYS/{topic}")).collect();
         let mut listed: Vec<_> = topics().into_iter().map(|(topic, _)| topic).collect();
+        let example = |topic: &String| match topic.split_once('<') {
+            Some((family, "client id>")) => format!("{family}a%2Fb"),
+            Some((family, _)) => format!("{family}word"),
+            None => topic.clone(),
+        };
+        listed = listed.iter().map(example).collect();
         for list in [&mut told, &mut listed] {
             list.sort_unstable();
             let count = list.len();
@@ -131,5 +176,11 @@ mod tests {
         }
         assert_eq!(told, listed);
         assert!(topics().iter().all(|(topic, about)| Topic::new(topic).is_ok() && about.ends_with('.')));
+        let documented = std::fs::read_to_string(DOCUMENT).unwrap_or_default();
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            std::fs::write(DOCUMENT, document()).unwrap();
+        } else {
+            assert_eq!(documented, document(), "UPDATE_EXPECTED=1 writes it anew");
+        }
     }
 }
