@@ -125,18 +125,18 @@ impl Rivals {
     ///
     /// # Errors
     /// Another connection waits for this session already, or too many wait.
-    pub(crate) async fn turn(&self, client_id: &str) -> Result<(), Refused> {
+    pub(crate) async fn turn(&self, client_id: &str, longest: Duration) -> Result<(), Refused> {
         let busy = Refused { reason: Reason::SERVER_BUSY, why: "other devices use this client id" };
         let delay = {
             let mut cases = self.lock();
             let Some(case) = cases.get_mut(client_id) else { return Ok(()) };
-            if case.delay.is_zero() || !case.goes_on(Instant::now()) {
+            if case.delay.min(longest).is_zero() || !case.goes_on(Instant::now()) {
                 return Ok(());
             }
             if std::mem::replace(&mut case.waiting, true) {
                 return Err(busy);
             }
-            case.delay
+            case.delay.min(longest)
         };
         let _turn = Turn(self, client_id);
         let _place = self.waiting.take(MOST_WAITING).ok_or(busy)?;
@@ -177,7 +177,7 @@ mod tests {
 
     async fn turn(rivals: &Rivals, id: &str) -> u64 {
         let began = Instant::now();
-        rivals.turn(id).await.unwrap();
+        rivals.turn(id, LONGEST).await.unwrap();
         began.elapsed().as_secs()
     }
 
@@ -228,15 +228,15 @@ mod tests {
         let mut waiting = Vec::new();
         for number in 0..MOST_WAITING {
             let rivals = Arc::clone(&rivals);
-            waiting.push(tokio::spawn(async move { rivals.turn(&number.to_string()).await }));
+            waiting.push(tokio::spawn(async move { rivals.turn(&number.to_string(), LONGEST).await }));
         }
         tokio::task::yield_now().await;
-        assert_eq!(rivals.turn("0").await.unwrap_err().reason, Reason::SERVER_BUSY);
-        assert_eq!(rivals.turn(&MOST_WAITING.to_string()).await.unwrap_err().reason, Reason::SERVER_BUSY);
+        assert_eq!(rivals.turn("0", LONGEST).await.unwrap_err().reason, Reason::SERVER_BUSY);
+        assert_eq!(rivals.turn(&MOST_WAITING.to_string(), LONGEST).await.unwrap_err().reason, Reason::SERVER_BUSY);
         // One that gives up makes room.
         waiting.pop().unwrap().abort();
         tokio::task::yield_now().await;
-        rivals.turn(&MOST_WAITING.to_string()).await.unwrap();
+        rivals.turn(&MOST_WAITING.to_string(), LONGEST).await.unwrap();
         for turn in waiting {
             turn.await.unwrap().unwrap();
         }

@@ -53,6 +53,8 @@ pub struct Limits {
     pub session_expiry: Duration,
     /// Sessions, connected or not.
     pub sessions: usize,
+    /// The longest delay of a connection whose client id is in dispute between two devices; zero is none.
+    pub takeover_delay: Duration,
     /// Levels of a topic or topic filter.
     pub topic_levels: usize,
     /// Subscriptions of one client.
@@ -84,6 +86,7 @@ impl Default for Limits {
             topic_alias: 16,
             session_expiry: Duration::from_secs(7 * 86_400),
             sessions: 1000,
+            takeover_delay: Duration::from_secs(15),
             topic_levels: MAX_LEVELS,
             subscriptions: 1000,
             retained_messages: 200_000,

@@ -202,7 +202,7 @@ async fn admit(hub: &Shared, asked: Asked, visitor: &Visitor) -> Result<Welcomed
         return Err(Refused { reason: Reason::NOT_AUTHORIZED, why: "the will's topic is not allowed" });
     }
     if hub.sessions.is_connected(&profile.client_id) {
-        hub.rivals.turn(&profile.client_id).await?;
+        hub.rivals.turn(&profile.client_id, settings.limits.takeover_delay).await?;
     }
     let bell = Arc::new(Bell::default());
     let wish = Wish {

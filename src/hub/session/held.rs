@@ -1,5 +1,8 @@
 //! What a session holds beside messages: it counts against the memory of the hub.
 
+use std::sync::Arc;
+
+use super::super::bell::Bell;
 use super::super::tree::levels;
 use super::Session;
 

@@ -56,7 +56,9 @@ pub(super) fn version(level: u8) -> Version {
 
 impl World {
     pub(super) fn new() -> Self {
-        let limits = Limits { in_flight: WINDOW, session_expiry: Duration::from_millis(FOREVER), ..Limits::default() };
+        // Clients take their own sessions over and over here, which is no quarrel.
+        let (session_expiry, takeover_delay) = (Duration::from_millis(FOREVER), Duration::ZERO);
+        let limits = Limits { in_flight: WINDOW, session_expiry, takeover_delay, ..Limits::default() };
         let settings = Settings { limits, ..Settings::new(Name::new("shed").unwrap()) };
         let hub = Arc::new(Shared::new(settings, None, CancellationToken::new()));
         tokio::spawn(upkeep::run(Arc::clone(&hub)));

@@ -22,6 +22,7 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Limits {
     // The protocol has 16 bits for the keep-alive in seconds (MQTT 5.0 section 3.1.2.10), 32 for the session's.
     let keepalive = Every(Duration::from_secs(1))..=Every(Duration::from_secs(65_535));
     let connects_per_address = fields.text("connects_per_address", per_second);
+    let takeover_delay = Every(Duration::ZERO)..=Every(Duration::from_secs(15));
     let limits = Limits {
         connections: fields.within("connections", default.connections, 1..=100_000),
         connections_per_address: fields.within("connections_per_address", default.connections_per_address, 1..=100_000),
@@ -38,6 +39,7 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Limits {
         topic_alias: fields.within("topic_alias", default.topic_alias, 0..=65_535),
         session_expiry: fields.within("session_expiry", Every(default.session_expiry), days(0)..=days(3650)).0,
         sessions: fields.within("sessions", default.sessions, 1..=100_000),
+        takeover_delay: fields.within("takeover_delay", Every(default.takeover_delay), takeover_delay).0,
         topic_levels: fields.within("topic_levels", default.topic_levels, 1..=MAX_LEVELS),
         subscriptions: fields.within("subscriptions", default.subscriptions, 1..=100_000),
         retained_messages: fields.within("retained_messages", default.retained_messages, 0..=10_000_000),
