@@ -395,6 +395,7 @@ fn attach(hub: &Shared, client: &mut Client) -> Result<(), Broken> {
     let client_id: Arc<str> = client.name.as_str().into();
     let subject = Subject { user: None, client_id: &client_id, local: true };
     let wish = Wish {
+        peer: "127.0.0.1:1".parse().unwrap(),
         access: Access::shared(&[], subject),
         client_id: Arc::clone(&client_id),
         user: None,
