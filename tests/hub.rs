@@ -32,6 +32,8 @@ mod raw;
 mod sessions;
 #[path = "hub/shelf.rs"]
 mod shelf;
+#[path = "hub/siege.rs"]
+mod siege;
 #[path = "hub/subscriptions.rs"]
 mod subscriptions;
 #[path = "hub/sys.rs"]

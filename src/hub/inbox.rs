@@ -88,12 +88,12 @@ impl Subscription {
     fn next_retained(&mut self) -> Option<Arc<Message>> {
         while self.ready.is_empty() {
             let filter = self.replay.front()?;
-            let some = self.router.retained().some(filter, self.after.as_ref(), STEP, Instant::now());
-            self.after = some.last().map(|kept| kept.message.topic.clone());
+            let step = self.router.retained().some(filter, self.after.as_ref(), STEP, Instant::now());
+            self.after = step.next;
             if self.after.is_none() {
                 self.replay.pop_front();
             }
-            self.ready.extend(some.into_iter().map(|kept| kept.message));
+            self.ready.extend(step.found.into_iter().map(|kept| kept.message));
         }
         self.ready.pop_front()
     }

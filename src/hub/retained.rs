@@ -13,6 +13,17 @@ use crate::model::{Filter, Message, Topic};
 /// What a retained message takes beside its own bytes: itself, its place in the map, reference counts.
 const OVERHEAD: usize = size_of::<Message>() + size_of::<(Topic, Kept)>() + 64;
 
+/// Messages looked at in one step, whether they match or not: whoever reads holds up no writer for longer.
+const LOOKS: usize = 1024;
+
+/// A part of the retained messages that match a filter.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) found: Vec<Kept>,
+    /// The topic behind which to go on; nothing at the end.
+    pub(crate) next: Option<Topic>,
+}
+
 /// A retained message and when it is worth nothing any more.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
@@ -113,19 +124,24 @@ impl Retained {
     }
 
     /// Up to `count` living messages that match `filter`, in the order of their topics, behind the topic `after`.
-    pub(crate) fn some(&self, filter: &Filter, after: Option<&Topic>, count: usize, now: Instant) -> Vec<Kept> {
+    /// Not more than [`LOOKS`] are looked at: the caller goes on from where this ends.
+    pub(crate) fn some(&self, filter: &Filter, after: Option<&Topic>, count: usize, now: Instant) -> Step {
         let prefix = literal_prefix(filter.as_str());
         let from = match after {
             Some(topic) => Bound::Excluded(topic.as_str()),
             None => Bound::Included(prefix),
         };
-        self.by_topic
-            .range::<str, _>((from, Bound::Unbounded))
-            .take_while(|(topic, _)| topic.as_str().starts_with(prefix))
-            .filter(|(topic, kept)| filter.matches(topic) && kept.is_alive(now))
-            .map(|(_, kept)| kept.clone())
-            .take(count)
-            .collect()
+        let all = self.by_topic.range::<str, _>((from, Bound::Unbounded));
+        let mut found = Vec::new();
+        for (looked, (topic, kept)) in all.take_while(|(topic, _)| topic.as_str().starts_with(prefix)).enumerate() {
+            if filter.matches(topic) && kept.is_alive(now) {
+                found.push(kept.clone());
+            }
+            if found.len() == count || looked + 1 == LOOKS {
+                return Step { found, next: Some(topic.clone()) };
+            }
+        }
+        Step { found, next: None }
     }
 
     /// Forgets what has expired; says what that was.
@@ -166,7 +182,7 @@ mod tests {
     fn topics(retained: &Retained, filter: &str, after: Option<&str>, count: usize) -> Vec<String> {
         let after = after.map(|topic| Topic::new(topic).unwrap());
         let some = retained.some(&Filter::new(filter).unwrap(), after.as_ref(), count, Instant::now());
-        some.iter().map(|kept| kept.message.topic.to_string()).collect()
+        some.found.iter().map(|kept| kept.message.topic.to_string()).collect()
     }
 
     #[tokio::test]
@@ -194,6 +210,27 @@ mod tests {
             retained.keep(&message(topic, ""), None);
         }
         assert_eq!((retained.len(), retained.bytes(), retained.figures), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_step_looks_at_a_bounded_number_of_messages() {
+        let mut retained = Retained::new(&Arc::default());
+        for number in 0..3 * LOOKS {
+            retained.keep(&message(&format!("t/{number:05}"), "1"), None);
+        }
+        retained.keep(&message("z/last", "1"), None);
+        let (filter, mut after, mut steps) = (Filter::new("+/last").unwrap(), None, 0);
+        loop {
+            let step = retained.some(&filter, after.as_ref(), 64, Instant::now());
+            steps += 1;
+            after = step.next;
+            if after.is_none() {
+                assert_eq!(step.found.len(), 1);
+                break;
+            }
+            assert!(step.found.is_empty());
+        }
+        assert_eq!(steps, 4);
     }
 
     #[tokio::test(start_paused = true)]

@@ -138,6 +138,8 @@ struct Connection<S> {
     /// Answers that wait for the disk, and the end of an earlier session, for which CONNACK waits.
     owed: Owed,
     ended: Option<Receipt>,
+    /// There is more to do, after others have had their turn.
+    rests: bool,
     outgoing: Vec<Outgoing>,
     wakes: Wakes,
     will: Option<(Message, Duration)>,
@@ -199,6 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             replays: VecDeque::new(),
             owed: Owed::default(),
             ended: attached.ended,
+            rests: false,
             outgoing: Vec::new(),
             wakes: Wakes::default(),
             will,
@@ -343,6 +346,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> Poll<Woken> {
         if stop.poll(context).is_ready() {
             return Poll::Ready(Woken::Stop);
+        }
+        if std::mem::take(&mut self.rests) {
+            // Its own ring brings it back when the others have had their turn.
+            self.bell.ring();
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if let Poll::Ready(Some((waiting, verdict))) = self.acks.poll_next(context) {
             return Poll::Ready(Woken::Acknowledged(waiting, verdict));

@@ -17,10 +17,14 @@ const TAKE: usize = 256;
 /// Why a client is disconnected that takes nothing while its queue is full.
 pub(super) const TOO_SLOW: &str = "the client takes too little: its queue is full";
 
+/// Steps through the retained messages before others have their turn.
+const REPLAYS: usize = 8;
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Fills the output buffer with what may be sent now.
     pub(super) fn fill_output(&mut self) -> Result<(), End> {
         let now = Instant::now();
+        let mut replayed = 0;
         while self.wire.pending() < BATCH {
             let mut outgoing = std::mem::take(&mut self.outgoing);
             let mut session = self.session()?;
@@ -38,11 +42,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             self.outgoing = outgoing;
             // What was skipped has made room in the window.
-            let more = skipped || (queued < TAKE && self.replay()?);
-            if taken.all && !more {
+            let replays = !skipped && queued < TAKE && replayed < REPLAYS && self.replay()?;
+            replayed += usize::from(replays);
+            if taken.all && !skipped && !replays {
                 break;
             }
         }
+        self.rests = replayed == REPLAYS;
         Ok(())
     }
 

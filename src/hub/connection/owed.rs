@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn push_owed(&mut self, packet: &Packet<'_>, receipt: Receipt, until: Option<Instant>, replays: Vec<Replay>) {
         if receipt.verdict() == Some(Verdict::Safe) {
             self.send(packet);
-            self.replays.extend(replays);
+            self.start_replays(replays);
             return;
         }
         let mut bytes = Vec::new();
@@ -128,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn hand_over(&mut self, owing: Owing) {
         self.moved.packets_out += 1;
         self.wire.output().extend_from_slice(&owing.packet);
-        self.replays.extend(owing.replays);
+        self.start_replays(owing.replays);
     }
 
     /// A clean start ends an earlier session for good before the client hears of it; for a while.

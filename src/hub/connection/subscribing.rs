@@ -34,8 +34,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let id = subscribe.properties.as_ref().and_then(|it| it.subscription_ids.first().copied());
         let mut reasons = Vec::with_capacity(subscribe.filters.len());
         let (receipt, mut replays) = (Receipt::new(), Vec::new());
-        for &(text, options) in &subscribe.filters {
-            reasons.push(self.subscribe_one(text, options, id, &receipt, &mut replays)?);
+        // More than a client may have are not worth the work.
+        let most = self.rules.limits.subscriptions;
+        for (number, &(text, options)) in subscribe.filters.iter().enumerate() {
+            let full = number >= most;
+            reasons.push(match full {
+                true => Reason::QUOTA_EXCEEDED,
+                false => self.subscribe_one(text, options, id, &receipt, &mut replays)?,
+            });
         }
         let suback = Packet::Suback(Verdicts { packet_id: subscribe.packet_id, properties: None, reasons });
         self.owe_soon(&suback, receipt, replays);
@@ -118,26 +124,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
+    /// However often a client asks for the same, it is replayed once; when it asks for much, each filter is.
+    pub(super) fn start_replays(&mut self, replays: Vec<Replay>) {
+        let most = self.rules.limits.subscriptions;
+        for new in replays {
+            let crowded = self.replays.len() >= most;
+            let same = |it: &Replay| crowded || (it.options == new.options && it.id == new.id);
+            self.replays.retain(|it| it.filter != new.filter || !same(it));
+            self.replays.push_back(new);
+        }
+    }
+
     /// Queues some more retained messages while little else waits. True when there was something to do.
     pub(super) fn replay(&mut self) -> Result<bool, End> {
         let Some(replay) = self.replays.front_mut() else { return Ok(false) };
         // The lock is held until the messages are queued: a newer value then comes behind them.
         let retained = self.hub.router.retained();
-        let some = retained.some(&replay.filter, replay.after.as_ref(), STEP, Instant::now());
+        let step = retained.some(&replay.filter, replay.after.as_ref(), STEP, Instant::now());
         let mut session = self.member.lock();
         if session.epoch != self.epoch {
             return Err(End::TakenOver);
         }
-        if some.is_empty() {
-            drop(session);
-            self.replays.pop_front();
-            return Ok(true);
-        }
         let ids = replay.id.map(|id| Arc::from([id]));
         let mut moved = false;
-        for kept in some {
+        for kept in step.found {
             if session.is_half_full() {
-                break;
+                return Ok(moved);
             }
             let qos = kept.message.qos.min(replay.options.qos);
             replay.after = Some(kept.message.topic.clone());
@@ -154,6 +166,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 journal.seal(entry, None, || None);
             }
         }
-        Ok(moved)
+        drop(session);
+        replay.after = step.next;
+        if replay.after.is_none() {
+            self.replays.pop_front();
+        }
+        Ok(true)
     }
 }

@@ -192,3 +192,46 @@ async fn a_kept_session_of_an_old_client_ends_after_its_time() {
     }
     assert!((60..=61).contains(&(began.elapsed().as_secs() / 60)));
 }
+
+/// How long the publisher of 1,000 messages is held up by a receiver that takes `size` bytes every `pause`, and
+/// how many messages are lost.
+async fn outrun(size: usize, pause: Duration) -> (Duration, u64) {
+    let hub = limited(Limits { queued_messages: 100, ..Limits::default() });
+    let mut receiver = client(&hub, 256, Version::V4, 0).await;
+    let filters = vec![("t", Options::plain(Qos::AtLeastOnce))];
+    let subscribe = Packet::Subscribe(Subscribe { packet_id: 1, properties: None, filters });
+    receiver.write_all(&bytes(&subscribe, Version::V4)).await.unwrap();
+    let slow = tokio::spawn(async move {
+        let mut buffer = vec![0; size];
+        loop {
+            tokio::time::sleep(pause).await;
+            receiver.read_exact(&mut buffer).await.unwrap();
+        }
+    });
+    let mut publisher = open(&hub, 1 << 20);
+    publisher.write_all(b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01p").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let began = Instant::now();
+    publisher.write_all(&publish(Qos::AtMostOnce, 0, &[b'x'; 1000]).repeat(1000)).await.unwrap();
+    publisher.write_all(&[0xc0, 0]).await.unwrap();
+    let mut answer = [0; 6];
+    publisher.read_exact(&mut answer).await.unwrap();
+    let took = began.elapsed();
+    slow.abort();
+    (took, hub.counters().dropped)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_waits_for_a_receiver_that_is_a_little_slower() {
+    // Two messages every millisecond.
+    let (took, dropped) = outrun(2010, Duration::from_millis(1)).await;
+    assert_eq!(dropped, 0);
+    assert!((300..1000).contains(&took.as_millis()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_takes_nothing_is_waited_for_a_tenth_of_a_second() {
+    let (took, dropped) = outrun(2010, Duration::from_secs(100)).await;
+    assert!((90..=200).contains(&took.as_millis()), "{took:?}");
+    assert!(dropped > 700, "{dropped}");
+}

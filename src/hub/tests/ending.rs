@@ -54,7 +54,7 @@ impl World {
         let now = Instant::now();
         for topic in TOPICS.iter().chain(&WILLS) {
             let filter = Filter::new(topic).map_err(|error| error.to_string())?;
-            let kept = self.hub.router.retained().some(&filter, None, 9, now);
+            let kept = self.hub.router.retained().some(&filter, None, 9, now).found;
             let text = kept.first().map(|kept| String::from_utf8_lossy(&kept.message.payload).into_owned());
             let number = text.and_then(|text| text.split(':').next()?.parse::<usize>().ok());
             let alive = |msg: &usize| self.model.messages[*msg].expires.is_none_or(|at| at > self.model.now);

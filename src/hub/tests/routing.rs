@@ -169,7 +169,11 @@ impl Model {
                 let own = sub.no_local && message.from == Some(who);
                 if !(expired || own) {
                     let ids = sub.id.into_iter().collect();
-                    all.push(Owed { ids, ..self.owed(msg, sub.qos.min(message.qos), true, sure) });
+                    let owed = Owed { ids, ..self.owed(msg, sub.qos.min(message.qos), true, sure) };
+                    // Once is enough, when it has not come yet.
+                    let same = |it: &Owed| it.retain && it.msg == msg && it.qos == owed.qos && it.ids == owed.ids;
+                    let twice = self.clients[who].owed.iter().any(|it| it.stage == Stage::Waiting && same(it));
+                    all.push(Owed { must: owed.must && !twice, ..owed });
                 }
             }
         }
