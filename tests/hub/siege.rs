@@ -197,7 +197,7 @@ async fn promises_of_large_packets_cost_nothing() {
     let counters = bench.hub.counters();
     assert!(counters.memory < 4 << 20, "{counters:?}");
     for client in &mut clients {
-        client.bytes(&[b'x']).await;
+        client.bytes(b"x").await;
     }
     let mut liar = Raw::client(&bench, Version::V5, "liar").await;
     liar.bytes(&[0x30, 0xff, 0xff, 0xff, 0x7f]).await;

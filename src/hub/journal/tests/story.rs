@@ -53,7 +53,7 @@ async fn crash(world: &mut World) -> Result<(), Broken> {
         let kept = world.hub.router.retained();
         let filter = crate::model::Filter::new(&format!("r/{topic}")).unwrap();
         let some = kept.some(&filter, None, 1, tokio::time::Instant::now());
-        let number = some.first().map(|it| usize::from_be_bytes(it.message.payload[..].try_into().unwrap()));
+        let number = some.found.first().map(|it| usize::from_be_bytes(it.message.payload[..].try_into().unwrap()));
         let good = match number {
             // One that was emptied, or nothing was promised yet.
             None => last.is_none_or(|last| values[last..].iter().any(|value| value % 4 == 3)),
