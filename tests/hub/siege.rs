@@ -9,7 +9,7 @@ use crate::bench::{self, Bench, until};
 use crate::raw::{QOS0, QOS1, QOS2, Raw, ack, connect, publish, will};
 
 /// However busy the hub is, a round trip takes no longer; the machine that tests may be busy itself.
-const PROMPT: Duration = Duration::from_secs(2);
+const PROMPT: Duration = Duration::from_secs(10);
 
 /// An honest client, there from the beginning.
 struct Probe(Raw);
@@ -32,7 +32,9 @@ impl Probe {
 
 fn check_memory(bench: &Bench) {
     let counters = bench.hub.counters();
-    assert!(counters.memory_most <= counters.memory_bound, "{counters:?}");
+    // However little is left, every client gets one step of 4 KiB.
+    let least = 4096 * (counters.clients_most + 1);
+    assert!(counters.memory_most <= counters.memory_bound + least, "{counters:?}");
 }
 
 #[tokio::test]
