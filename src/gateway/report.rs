@@ -160,11 +160,15 @@ fn hub_report(counters: &Counters) -> Vec<(String, u64)> {
         ("messages_out", counters.messages_out),
         ("bytes_in", counters.bytes_in),
         ("bytes_out", counters.bytes_out),
+        ("queued", counters.queued),
         ("dropped", counters.dropped),
         ("expired", counters.expired),
         ("retained", counters.retained),
         ("retained_bytes", counters.retained_bytes),
         ("subscriptions", counters.subscriptions),
+        ("memory", counters.memory),
+        ("memory_bound", counters.memory_bound),
+        ("duplicate_client_ids", counters.duplicates.len() as u64),
         ("journal_log", counters.journal.log),
         ("journal_live", counters.journal.live),
         ("journal_elided", counters.journal.elided),
@@ -175,7 +179,7 @@ fn hub_report(counters: &Counters) -> Vec<(String, u64)> {
         ("journal_strange", counters.journal.strange),
         ("journal_lost", counters.journal.lost),
     ];
-    let by_reason = [("refused", &counters.refused), ("closed", &counters.closed)];
+    let by_reason = [("refused", &counters.refused), ("closed", &counters.closed), ("dropped", &counters.dropped_by)];
     let by_reason = by_reason
         .into_iter()
         .flat_map(|(what, counts)| counts.iter().map(move |(reason, count)| (format!("{what}_{reason}"), *count)));

@@ -11,6 +11,8 @@ use crate::model::{Message, Qos};
 
 /// What a message takes beside its own bytes: itself, its reference counts and those of the allocator.
 const OVERHEAD: usize = size_of::<Message>() + 64;
+/// What the journal takes in memory for a message that it keeps; measured, and taken for all that it might keep.
+const KEPT: usize = 320;
 
 /// A message on its way to one receiver.
 #[derive(Debug, Clone)]
@@ -61,7 +63,7 @@ impl Parcel {
 
     /// What it counts against the memory of the hub; a message that waits for several receivers counts for each.
     pub(crate) fn cost(&self) -> usize {
-        self.weight() + OVERHEAD
+        self.weight() + OVERHEAD + if self.qos == Qos::AtMostOnce { 0 } else { KEPT }
     }
 
     /// The bytes of the message.
@@ -124,7 +126,8 @@ impl Queue {
 
     /// What its messages cost, waiting or on their way.
     pub(crate) fn cost(&self) -> usize {
-        self.bytes + self.parcels.len() * OVERHEAD + self.on_their_way
+        let (all, kept) = (self.parcels.len(), self.parcels.len() - self.droppable);
+        self.bytes + all * OVERHEAD + kept * KEPT + self.on_their_way
     }
 
     fn settle(&mut self) {
