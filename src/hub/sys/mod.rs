@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    const DOCUMENT: &str = "docs/sys-topics.md";
+    const DOCUMENT: &str = "config/sys-topics.md";
 
     /// The list for users.
     fn document() -> String {
