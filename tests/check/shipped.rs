@@ -36,7 +36,8 @@ fn the_readme_shows_a_good_configuration() {
     let readme = fs::read_to_string("README.md").expect("it is shipped");
     let pieces = readme.split("```toml\n").skip(1).map(|piece| piece.split("```").next().unwrap_or_default());
     let text: String = pieces.collect();
-    let plan = good(&text.replace("file = \"", &format!("file = \"{here}/")));
+    let text = text.replace("{ file = \"", &format!("{{ file = \"{here}/"));
+    let plan = good(&text.replace("/etc/weir/tls", here).replace("/etc/weir", here));
     assert_eq!((plan.sensors.len(), plan.bridges.len()), (1, 1));
 }
 
