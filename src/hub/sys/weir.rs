@@ -51,6 +51,31 @@ pub(super) static FIGURES: &[Figure] = &[
         value: |it| it.counters.retained_bytes.to_string(),
     },
     Figure {
+        topic: "weir/journal/log",
+        about: "Bytes of the records of the journal, which keeps sessions and retained messages on the disk.",
+        value: |it| it.counters.journal.log.to_string(),
+    },
+    Figure {
+        topic: "weir/journal/live",
+        about: "Bytes of those that are still needed.",
+        value: |it| it.counters.journal.live.to_string(),
+    },
+    Figure {
+        topic: "weir/journal/elided",
+        about: "Messages that their receivers acknowledged before they had to be written.",
+        value: |it| it.counters.journal.elided.to_string(),
+    },
+    Figure {
+        topic: "weir/journal/refused",
+        about: "Messages that the store refused; their publishers were told.",
+        value: |it| it.counters.journal.refused.to_string(),
+    },
+    Figure {
+        topic: "weir/journal/lost",
+        about: "Records lost to damage since the store was made.",
+        value: |it| it.counters.journal.lost.to_string(),
+    },
+    Figure {
         topic: "weir/memory/used",
         about: "Bytes that clients make the hub hold: `limits.memory` bounds them.",
         value: |it| it.counters.memory.to_string(),
