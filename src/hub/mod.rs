@@ -48,7 +48,7 @@ use crate::store::Store;
 use access::Gate;
 use doors::Doors;
 use durable::{Consumer, Offered};
-use journal::{Journal, Restored, Values};
+use journal::{Found, Journal, Restored};
 use live::Live;
 use places::Places;
 use rivals::Rivals;
@@ -119,10 +119,10 @@ impl Shared {
     }
 
     /// Takes over what an earlier run left.
-    fn restore(&self, values: Values) {
+    fn restore(&self, found: Found) {
         let Some(journal) = self.router.journal() else { return };
         let Restored { sessions, subscriptions, retained } =
-            journal.restore(values, &self.settings(), &self.router.memory);
+            journal.restore(found, &self.settings(), &self.router.memory);
         for (member, text, grant) in subscriptions {
             // One that was allowed when it was made.
             let Some(target) = Target::parse(&text) else { continue };
@@ -131,12 +131,8 @@ impl Shared {
             self.router.subscribe(&target, routes::Subscription { member, options: grant.options(), id: grant.id });
         }
         self.sessions.restore(sessions);
-        let mut kept = self.router.retained_mut();
-        for (message, expires) in retained {
-            if !kept.keep(&message, expires) {
-                self.router.tally.refused("retained_full");
-            }
-        }
+        let refused = self.router.retained_mut().restore(retained);
+        (0..refused).for_each(|_| self.router.tally.refused("retained_full"));
     }
 
     /// Starts what goes on beside the connections.
@@ -191,15 +187,15 @@ impl Hub {
     /// # Errors
     /// An address cannot be bound, the error names it; or what the store has cannot be read.
     pub async fn bind(settings: Settings, store: Option<&Store>, stop: CancellationToken) -> io::Result<Self> {
-        let (journal, values) = match store {
+        let (journal, found) = match store {
             Some(store) => {
-                let (journal, values) = Journal::resume(store, Clock::system()).await?;
-                (Some(journal), values)
+                let (journal, found) = Journal::resume(store, Clock::system()).await?;
+                (Some(journal), found)
             }
-            None => (None, Values::default()),
+            None => (None, Found::default()),
         };
         let shared = Arc::new(Shared::new(settings, journal, stop));
-        shared.restore(values);
+        shared.restore(found);
         let doors = Doors::bind(Arc::clone(&shared)).await?;
         let addresses = doors.addresses()?.into();
         shared.start();

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::entry::Entry;
 use super::index::Index;
 use super::record::{Error, Mid, Number, Record, Stored};
-use crate::model::{Message, Qos, Topic};
+use super::values::{Value, Values};
+use crate::model::Qos;
 
 /// The state of a fold; in the end everything that lives, and the values of retained messages.
 #[derive(Debug, Default)]
 pub(super) struct Fold {
     pub(super) index: Index,
-    pub(super) values: HashMap<Topic, (Arc<Message>, Option<u64>)>,
+    pub(super) values: Values,
     /// Who has a QoS 2 packet id: one that is given again was free before.
     holders: HashMap<(Number, u16), Mid>,
     /// The highest numbers seen.
@@ -49,15 +50,16 @@ impl Fold {
                 self.last_mid = self.last_mid.max(*mid);
                 self.end(*number, *mid);
             }
-            Record::Retain(message, expires) => {
-                self.values.insert(message.topic.clone(), (Arc::clone(message), *expires));
-            }
-            Record::Forget(topic) => drop(self.values.remove(topic)),
             _ => {}
         }
         match record {
             Record::Message(stored) => self.message(*stored, sequence),
-            record => self.index.place(&record, sequence, len),
+            record => {
+                self.index.place(&record, sequence, len);
+                if let Record::Retain(message, expires) = record {
+                    self.values.put(Value { sequence, message, expires }, &self.index);
+                }
+            }
         }
     }
 

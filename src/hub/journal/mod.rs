@@ -27,6 +27,7 @@ mod retain;
 mod task;
 #[cfg(test)]
 mod tests;
+mod values;
 mod window;
 
 use std::collections::VecDeque;
@@ -52,7 +53,7 @@ pub(crate) use entry::Entry;
 pub(crate) use gate::Gate;
 pub(crate) use place::{Pending, Place};
 pub(crate) use record::{Grant, Number};
-pub(crate) use restore::{Restored, Values};
+pub(crate) use restore::{Found, Restored};
 
 /// How long a message may be acknowledged by its sessions before it is written.
 const HOLD: Duration = Duration::from_millis(25);

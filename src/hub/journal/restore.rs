@@ -12,14 +12,15 @@ use tokio::time::Instant;
 use super::fold::Fold;
 use super::outbox::{Inner, Out};
 use super::record::{Delivery, Grant, Head, Mid, Moment, Number, Record};
+use super::values::Value;
 use super::{Entry, GATHER, Journal, Known, Place, Tally, key};
 use crate::hub::access::{Access, Subject};
 use crate::hub::memory::Memory;
 use crate::hub::queue::Parcel;
+use crate::hub::retained::Kept;
 use crate::hub::routes::Member;
 use crate::hub::session::Session;
 use crate::hub::settings::Settings;
-use crate::model::{Message, Topic};
 use crate::runtime::Clock;
 use crate::store::{ReadError, Store};
 
@@ -28,7 +29,7 @@ const STEP: usize = 1 << 20;
 
 /// Retained messages as they came from the log.
 #[derive(Debug, Default)]
-pub(crate) struct Values(HashMap<Topic, (Arc<Message>, Option<u64>)>);
+pub(crate) struct Found(Vec<Value>);
 
 /// What an earlier run left.
 #[derive(Debug, Default)]
@@ -36,7 +37,7 @@ pub(crate) struct Restored {
     pub(crate) sessions: Vec<Arc<Member>>,
     /// Of the sessions, by their place in `sessions`.
     pub(crate) subscriptions: Vec<(Arc<Member>, Arc<str>, Grant)>,
-    pub(crate) retained: Vec<(Arc<Message>, Option<Instant>)>,
+    pub(crate) retained: Vec<Kept>,
 }
 
 impl Journal {
@@ -45,7 +46,7 @@ impl Journal {
     /// # Errors
     /// The store is closed, or its files cannot be read: without them the hub must not start, because it would
     /// forget what it has promised.
-    pub(crate) async fn resume(store: &Store, clock: Clock) -> io::Result<(Arc<Self>, Values)> {
+    pub(crate) async fn resume(store: &Store, clock: Clock) -> io::Result<(Arc<Self>, Found)> {
         let chain = store.pinned(key());
         let mut fold = Fold::default();
         let mut log = super::log::Log::default();
@@ -61,6 +62,7 @@ impl Journal {
         }
         fold.finish();
         let Fold { index, values, last_session, last_mid, strange, .. } = fold;
+        let values = values.finish(&index);
         let known = Known::resume(clock, index.time.map(|(moment, _): (Moment, _)| moment));
         let time = known.moment();
         let journal = Arc::new(Self {
@@ -77,7 +79,7 @@ impl Journal {
             room: Notify::new(),
             tally: Tally { strange: AtomicU64::new(strange), ..Tally::default() },
         });
-        Ok((journal, Values(values)))
+        Ok((journal, Found(values)))
     }
 
     fn report(&self, restored: &Restored) {
@@ -95,7 +97,7 @@ impl Journal {
     }
 
     /// Makes sessions of what the log gave; they are without a connection.
-    pub(crate) fn restore(self: &Arc<Self>, values: Values, settings: &Settings, memory: &Arc<Memory>) -> Restored {
+    pub(crate) fn restore(self: &Arc<Self>, found: Found, settings: &Settings, memory: &Arc<Memory>) -> Restored {
         let mut restored = Restored::default();
         let mut queues = self.queues();
         let heads: BTreeMap<Number, Head> =
@@ -118,7 +120,7 @@ impl Journal {
             }
         }
         self.drop_dead();
-        restored.retained = values.0.into_values().filter_map(|(message, at)| self.value(message, at)).collect();
+        restored.retained = found.0.into_iter().filter_map(|value| self.kept(value)).collect();
         self.report(&restored);
         restored
     }
@@ -219,12 +221,12 @@ impl Journal {
         }
     }
 
-    fn value(self: &Arc<Self>, message: Arc<Message>, at: Option<u64>) -> Option<(Arc<Message>, Option<Instant>)> {
-        let expired = at.is_some_and(|at| at <= self.known.now_ms());
+    fn kept(self: &Arc<Self>, Value { message, expires, .. }: Value) -> Option<Kept> {
+        let expired = expires.is_some_and(|at| at <= self.known.now_ms());
         if expired {
             self.expire(&message.topic);
         }
-        (!expired).then(|| (message, at.map(|at| self.instant(at))))
+        (!expired).then(|| Kept { message, expires: expires.map(|at| self.instant(at)) })
     }
 }
 
