@@ -36,6 +36,10 @@ impl Fold {
     }
 
     fn follow(&mut self, record: Record, sequence: u64, len: usize) {
+        if let Record::Retain(message, expires) = record {
+            self.index.retain(&message.topic, sequence, len);
+            return self.values.put(Value { sequence, message, expires }, &self.index);
+        }
         if let Record::Subscribe(number, ..) | Record::Received(number, ..) | Record::Inbound(number, _) = &record {
             self.index.expect(*number);
         }
@@ -54,12 +58,7 @@ impl Fold {
         }
         match record {
             Record::Message(stored) => self.message(*stored, sequence),
-            record => {
-                self.index.place(&record, sequence, len);
-                if let Record::Retain(message, expires) = record {
-                    self.values.put(Value { sequence, message, expires }, &self.index);
-                }
-            }
+            record => self.index.place(&record, sequence, len),
         }
     }
 

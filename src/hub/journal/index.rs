@@ -101,6 +101,13 @@ impl Index {
         }
     }
 
+    /// Both [`Index::apply`] and [`Index::place`] for a retained message, of which there are many at start.
+    pub(super) fn retain(&mut self, topic: &Topic, sequence: u64, len: usize) {
+        let new = Spot { sequence, len: u32::try_from(len).unwrap_or(u32::MAX) };
+        let old = self.retained.insert(topic.clone(), new).unwrap_or_default();
+        self.live = self.live + new.len as usize - old.len as usize;
+    }
+
     /// The item's newest record is none of those that have a sequence: it is on its way.
     pub(super) fn supersede(&mut self, record: &Record) {
         if let Some(spot) = self.spot(record) {

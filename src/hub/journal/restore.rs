@@ -25,7 +25,7 @@ use crate::runtime::Clock;
 use crate::store::{ReadError, Store};
 
 /// Log read at once.
-const STEP: usize = 1 << 20;
+const STEP: usize = 256 << 10;
 
 /// Retained messages as they came from the log.
 #[derive(Debug, Default)]
