@@ -39,6 +39,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +70,8 @@ pub use sys::topics as sys_topics;
 pub struct Hub {
     shared: Arc<Shared>,
     addresses: Arc<[SocketAddr]>,
+    /// Without them it would seem to work.
+    tasks: Arc<[AbortHandle]>,
     doors: Arc<Mutex<Doors>>,
 }
 
@@ -135,13 +138,14 @@ impl Shared {
         (0..refused).for_each(|_| self.router.tally.refused("retained_full"));
     }
 
-    /// Starts what goes on beside the connections.
-    fn start(self: &Arc<Self>) {
-        tokio::spawn(upkeep::run(Arc::clone(self)));
+    /// Starts what goes on beside the connections, until the hub stops.
+    fn start(self: &Arc<Self>) -> Vec<AbortHandle> {
+        let mut tasks = vec![tokio::spawn(upkeep::run(Arc::clone(self))).abort_handle()];
         if let Some(journal) = self.router.journal() {
-            tokio::spawn(Arc::clone(journal).run(self.stop.clone()));
-            tokio::spawn(Arc::clone(journal).keep_short(self.stop.clone()));
+            tasks.push(tokio::spawn(Arc::clone(journal).run(self.stop.clone())).abort_handle());
+            tasks.push(tokio::spawn(Arc::clone(journal).keep_short(self.stop.clone())).abort_handle());
         }
+        tasks
     }
 
     /// What is in force now. It takes a lock: connections ask once, and again when the generation has changed.
@@ -198,8 +202,8 @@ impl Hub {
         shared.restore(found);
         let doors = Doors::bind(Arc::clone(&shared)).await?;
         let addresses = doors.addresses()?.into();
-        shared.start();
-        Ok(Self { shared, addresses, doors: Arc::new(Mutex::new(doors)) })
+        let tasks = shared.start().into();
+        Ok(Self { shared, addresses, tasks, doors: Arc::new(Mutex::new(doors)) })
     }
 
     /// Serves clients from now on; durable consumers that must miss nothing are attached before.
@@ -239,9 +243,11 @@ impl Hub {
         reading.await
     }
 
-    /// Whether every listener is still served. If not, only a new start of the process helps.
+    /// Whether every listener is still served, and every task beside them runs. If not, only a new start of
+    /// the process helps.
     pub fn is_serving(&self) -> bool {
-        self.shared.stop.is_cancelled() || !self.doors().is_broken()
+        let lost = || self.tasks.iter().any(AbortHandle::is_finished) || self.doors().is_broken();
+        self.shared.stop.is_cancelled() || !lost()
     }
 
     /// The addresses that are really bound, in the order of the settings: plain, TLS, WebSocket,
@@ -300,5 +306,22 @@ pub struct Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         self.router.remove_consumer(&self.filters, &self.consumer);
+    }
+}
+
+#[cfg(test)]
+mod liveness {
+    use super::*;
+    use crate::model::Name;
+
+    #[tokio::test]
+    async fn a_task_that_has_ended_is_noticed() {
+        let settings = Settings::new(Name::new("shed").unwrap());
+        let hub = Hub::start(settings, CancellationToken::new()).await.unwrap();
+        assert!(hub.is_serving());
+        hub.tasks[0].abort();
+        while hub.is_serving() {
+            tokio::task::yield_now().await;
+        }
     }
 }
