@@ -59,7 +59,7 @@ fn topic(number: usize) -> String {
 
 /// How many retained messages there are.
 async fn count(broker: &Broker, wanted: usize) -> usize {
-    let mut socket = subscriber(broker.address, "counter", "bench/#", Qos::AtMostOnce).await;
+    let mut socket = subscriber(broker.address, "counter", "bench/+/temperature", Qos::AtMostOnce).await;
     let (mut input, mut count) = (Input::new(), 0);
     while count < wanted {
         let read = input.read(&mut socket, |kind, _| count += usize::from(kind == 3));
