@@ -47,6 +47,10 @@ async fn publish(world: &mut World, members: &[Arc<crate::hub::routes::Member>])
 
 /// 1,000 sessions, one of them offline for all the time: the disk holds at most twice what lives, and some
 /// segments.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the store's thread lives in real time, whatever this runtime's clock says"
+)]
 #[tokio::test(start_paused = true)]
 async fn one_session_offline_among_a_thousand_costs_what_it_keeps() {
     let mut world = World::new(1).await;
