@@ -264,8 +264,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 timer.as_mut().reset(Instant::now() + hunger::RETRY);
             }
             let woken = poll_fn(|context| self.poll_wait(context, stop.as_mut(), timer.as_mut())).await;
+            let received = matches!(woken, Woken::Moved(Ok(Moved::Received)));
             if let Err(end) = self.wake_up(woken, timer.as_mut()) {
                 return end;
+            }
+            // Whoever woke together with a publisher may have subscribed before it published: it goes first. Among
+            // tasks that wake together the last one is run first otherwise.
+            if received && self.wire.begins_with_publish() {
+                tokio::task::yield_now().await;
             }
         }
     }

@@ -136,6 +136,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         &mut self.input
     }
 
+    /// Whether the first packet that was received is a PUBLISH.
+    pub(super) fn begins_with_publish(&self) -> bool {
+        self.input.received().first().is_some_and(|first| first >> 4 == 3)
+    }
+
     /// Where to append what is to be sent.
     pub(super) fn output(&mut self) -> &mut Vec<u8> {
         &mut self.output
