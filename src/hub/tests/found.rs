@@ -42,3 +42,16 @@ fn what_is_skipped_frees_the_window() {
         client(1, Act::AnswerAll),
     ]);
 }
+
+/// A QoS 2 message whose connection was cut may have been routed, to nobody, before the client sends it again:
+/// the model was sure that a client with two copies to get would get one of them.
+#[test]
+fn what_may_have_been_routed_is_certain_for_nobody() {
+    let wish = |filter, no_local| Wanted { filter, qos: 2, no_local, as_published: false, handling: 1 };
+    check(&[
+        client(2, Act::Connect(JOIN)),
+        client(0, Act::Connect(Join { level: 4, ..JOIN })),
+        Step::Client { who: 0, act: Act::Publish(draft(2, false)), cut: true },
+        client(2, Act::Subscribe(vec![wish(0, true), wish(4, false)], None)),
+    ]);
+}

@@ -83,7 +83,8 @@ impl Model {
         let client = &mut self.clients[who];
         let online = client.conn.is_some();
         if again {
-            let known = client.owed.iter_mut().find(|it| it.msg == owed.msg);
+            // What this very routing has added does not count: a client may get one copy for each no-local wish.
+            let known = client.owed.iter_mut().find(|it| it.msg == owed.msg && it.born < owed.born);
             if let Some(known) = known {
                 // Routed then or now, but once: it is certain when both times would have given the same.
                 known.must |= owed.must && known.qos == owed.qos;
