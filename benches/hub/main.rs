@@ -103,9 +103,16 @@ async fn measure(plan: &Plan) {
         }
         table::throughput(case, &rounds);
     }
-    if !plan.only.is_empty() {
-        return;
+    if "latency".contains(&plan.only) {
+        latencies(plan, &brokers).await;
     }
+    drop(brokers);
+    if plan.only.is_empty() {
+        memories(plan).await;
+    }
+}
+
+async fn latencies(plan: &Plan, brokers: &[Broker; 3]) {
     let mut rounds: Three<Vec<_>> = Default::default();
     for _ in 0..plan.rounds {
         for (broker, figures) in brokers.iter().zip(&mut rounds) {
@@ -113,7 +120,9 @@ async fn measure(plan: &Plan) {
         }
     }
     table::latency(&rounds);
-    drop(brokers);
+}
+
+async fn memories(plan: &Plan) {
     let mut figures: Three<memory::Memory> = Default::default();
     for (kind, figures) in KINDS.into_iter().zip(&mut figures) {
         *figures = memory::measure(kind, plan.connections, plan.retained).await;
