@@ -1,6 +1,8 @@
 //! Bridges against real brokers, over links that fail.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+#[path = "bridge/batches.rs"]
+mod batches;
 mod common;
 #[path = "bridge/fake.rs"]
 mod fake;

@@ -25,7 +25,7 @@ pub mod uplink;
 pub use bridge::{Bridge, Options, Status};
 pub use core::Timing;
 pub use link::DEDUPE_KEY;
-pub use settings::{Class, Endpoint, Forward, Receive, Replay, Settings, Tls, Transport, Version};
+pub use settings::{Batch, Class, Endpoint, Forward, Receive, Replay, Settings, Tls, Transport, Version};
 pub use status::Condition;
 pub use tally::Counters;
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{Filter, Name, Qos};
+use crate::format::batch::{Compress, Encoding};
+use crate::model::{Filter, Name, Qos, Topic};
 
 /// How a message is treated in an outage; alarms first, bulk last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +18,18 @@ pub enum Class {
     Telemetry = 2,
     /// Whatever can wait.
     Bulk = 3,
+}
+
+impl Class {
+    /// The word in the configuration and in topics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Class::Alarm => "alarm",
+            Class::Command => "command",
+            Class::Telemetry => "telemetry",
+            Class::Bulk => "bulk",
+        }
+    }
 }
 
 /// Plain or encrypted.
@@ -76,6 +89,26 @@ pub struct Forward {
     pub class: Class,
     /// PUBACK to the local publisher at once, without waiting for disk or cloud.
     pub ack_from_memory: bool,
+    /// How records travel together; without it each is a message of its own.
+    pub batch: Option<Batch>,
+}
+
+/// Several records in one message. It leaves when it is full, when its oldest record is old enough, together with
+/// an alarm, or when the bridge stops. In class alarm nothing waits: only a backlog travels in batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Records of one batch, 1 to 1000.
+    pub max_count: usize,
+    /// Bytes of one batch before compression; one record may be larger.
+    pub max_bytes: usize,
+    /// Age of the oldest record. Above the store's `max_loss` every record is written to the disk.
+    pub max_age: Duration,
+    /// How it is written.
+    pub encoding: Encoding,
+    /// How it is compressed.
+    pub compress: Compress,
+    /// The topic at the cloud; by default the rule's prefix and `<gateway>/batch/<class>`.
+    pub topic: Option<Topic>,
 }
 
 /// One rule: cloud to local.
@@ -161,6 +194,7 @@ pub(super) mod tests {
             qos: Qos::AtLeastOnce,
             class: Class::Telemetry,
             ack_from_memory: false,
+            batch: None,
         }
     }
 

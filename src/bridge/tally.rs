@@ -35,7 +35,9 @@ counters! {
     sent
     /// Publishes sent a second time or more often.
     repeated
-    /// Publishes acknowledged by the cloud, or written at QoS 0.
+    /// Publishes that carried a batch of records.
+    batches
+    /// Records acknowledged by the cloud, or written at QoS 0.
     delivered
     /// Publishes that the cloud answered with an error.
     refused

@@ -1,5 +1,6 @@
 //! Payloads: a sample, or the state of something, as the bytes that go out. Pure.
 
+pub mod batch;
 mod json;
 mod number;
 mod status;

@@ -1,5 +1,6 @@
 //! `[[bridge.forward]]` and `[[bridge.receive]]`.
 
+use super::batch;
 use crate::bridge::{Class, Forward, Receive};
 use crate::config::{Fields, Problems, Table};
 use crate::model::{Filter, Qos};
@@ -17,9 +18,10 @@ pub(super) fn read_forward(table: &Table<'_>, problems: &mut Problems) -> Option
     let ack_from_memory = fields.word("ack", &[("durable", false), ("memory", true)]).unwrap_or(false);
     fields.word_or_later("order", &[("strict", Some(())), ("fresh", None)]);
     fields.not_yet("ttl");
-    fields.not_yet("batch");
+    let batch = fields.table("batch");
     fields.finish();
-    Some(Forward { topics: topics?, except: except?, prefix, qos: qos?, class, ack_from_memory })
+    let batch = batch.map(|table| batch::read(&table, problems));
+    Some(Forward { topics: topics?, except: except?, prefix, qos: qos?, class, ack_from_memory, batch })
 }
 
 pub(super) fn read_receive(table: &Table<'_>, problems: &mut Problems) -> Option<Receive> {

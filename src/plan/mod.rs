@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches a device. What parsed is right everywhere after: a [`Plan`] exists only when there is no error.
 
+mod batch;
 mod bridge;
 mod bus;
 mod claims;

@@ -33,6 +33,7 @@ pub(crate) fn forward(topics: &str) -> Forward {
         qos: Qos::AtLeastOnce,
         class: Class::Telemetry,
         ack_from_memory: false,
+        batch: None,
     }
 }
 

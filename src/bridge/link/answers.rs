@@ -58,13 +58,19 @@ impl Link<'_> {
                 tracing::warn!(bridge = %self.core.settings.name, reason, "the cloud refuses this bridge's own status");
             }
             Some(Cargo::Status) => {}
-            Some(Cargo::Record(lane, sequence)) if reason < 0x80 => {
-                self.delivered(lane, sequence, id);
-                (self.probe, self.delivered, self.busy) = (false, true, 0);
-                self.hint(now);
-            }
+            Some(Cargo::Record(lane, sequence)) if reason < 0x80 => self.all_delivered(lane, &[sequence], id, now),
+            Some(Cargo::Batch(lane, sequences)) if reason < 0x80 => self.all_delivered(lane, &sequences, id, now),
             Some(Cargo::Record(lane, sequence)) => self.refused(lane, sequence, id, reason, now),
+            Some(Cargo::Batch(lane, sequences)) => {
+                self.batch_refused(lane, &sequences, PERMANENT.contains(&reason), now);
+            }
         }
+    }
+
+    fn all_delivered(&mut self, lane: usize, sequences: &[u64], id: u16, now: Instant) {
+        sequences.iter().for_each(|sequence| self.delivered(lane, *sequence, id));
+        (self.probe, self.delivered, self.busy) = (false, true, 0);
+        self.hint(now);
     }
 
     pub(super) fn delivered(&mut self, lane: usize, sequence: u64, id: u16) {
@@ -90,12 +96,11 @@ impl Link<'_> {
         if !(permanent && known) {
             self.pause(lane, permanent, now);
         }
-        self.fetches.cancel(lane);
-        self.lanes[lane].again(sequence);
+        self.go_again(lane, &[sequence]);
     }
 
     /// Holds a lane back for a while; refusals that arrive meanwhile are of the same round.
-    fn pause(&mut self, lane: usize, permanent: bool, now: Instant) {
+    pub(super) fn pause(&mut self, lane: usize, permanent: bool, now: Instant) {
         if self.hold[lane].is_none_or(|until| until <= now) {
             let pause = (FIRST_PAUSE * 2_u32.pow(self.busy.min(8))).min(LONGEST_PAUSE);
             self.hold[lane] = Some(now + pause);

@@ -13,10 +13,12 @@ pub(super) const SUBSCRIBE_ID: u16 = u16::MAX;
 const SLOWEST_BYTES_PER_S: u32 = 8192;
 
 /// What is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cargo {
     /// A record: which lane, which sequence number.
     Record(usize, u64),
+    /// Several records of one lane in one publish, with their sequence numbers in ascending order.
+    Batch(usize, Box<[u64]>),
     /// The bridge's own state.
     Status,
 }

@@ -4,7 +4,7 @@
 //! refused goes again together with all later ones of its topic, so that the last one to arrive at
 //! the cloud is the newest.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Records remembered behind the first one that is not done; more are not sent before it is.
 const SPAN: usize = 4096;
@@ -12,6 +12,8 @@ const SPAN: usize = 4096;
 /// What became of a record on this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Read, and waiting in an open batch.
+    Held,
     /// Sent under this packet id (0 at QoS 0), and not answered.
     Flying(u16),
     /// Delivered, or given up for good.
@@ -24,7 +26,15 @@ enum State {
 struct Entry {
     topic: u64,
     tries: u32,
+    /// A batch with this record in it was refused for good: it goes by itself from now on.
+    alone: bool,
     state: State,
+}
+
+impl Entry {
+    fn new(topic: u64, state: State) -> Self {
+        Self { topic, tries: 0, alone: false, state }
+    }
 }
 
 /// The state of one chain on one connection; `R` is a record as read from the store.
@@ -71,7 +81,7 @@ impl<R> Lane<R> {
     pub(super) fn next(&mut self) -> Option<u64> {
         while let Some((sequence, _)) = self.waiting.front() {
             match self.entries.get(sequence).map(|entry| entry.state) {
-                Some(State::Flying(_) | State::Done) => drop(self.waiting.pop_front()),
+                Some(State::Held | State::Flying(_) | State::Done) => drop(self.waiting.pop_front()),
                 Some(State::Again) => return Some(*sequence),
                 None if self.entries.len() >= SPAN => return None,
                 None if self.done_upto.is_some_and(|upto| *sequence <= upto) => drop(self.waiting.pop_front()),
@@ -87,10 +97,38 @@ impl<R> Lane<R> {
         self.waiting.pop_front()
     }
 
+    /// A record that was taken and cannot go yet is the next one again.
+    pub(super) fn put_back(&mut self, sequence: u64, record: R) {
+        self.waiting.push_front((sequence, record));
+    }
+
     /// `sequence`, of a topic with this hash, went out under packet id `id`.
     pub(super) fn sent(&mut self, sequence: u64, topic: u64, id: u16) {
-        let entry = self.entries.entry(sequence).or_insert(Entry { topic, tries: 0, state: State::Again });
-        entry.state = State::Flying(id);
+        self.entries.entry(sequence).or_insert(Entry::new(topic, State::Again)).state = State::Flying(id);
+    }
+
+    /// `sequence`, of a topic with this hash, is taken and waits in an open batch.
+    pub(super) fn hold(&mut self, sequence: u64, topic: u64) {
+        self.entries.entry(sequence).or_insert(Entry::new(topic, State::Again)).state = State::Held;
+    }
+
+    /// As many are remembered as may be: nothing more is sent before the first one is done.
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= SPAN
+    }
+
+    /// Whether `sequence` has to go by itself.
+    pub(super) fn is_alone(&self, sequence: u64) -> bool {
+        self.entries.get(&sequence).is_some_and(|entry| entry.alone)
+    }
+
+    /// A batch of these was refused for good: each goes by itself from now on.
+    pub(super) fn part(&mut self, sequences: &[u64]) {
+        for sequence in sequences {
+            if let Some(entry) = self.entries.get_mut(sequence) {
+                entry.alone = true;
+            }
+        }
     }
 
     /// `sequence` is delivered, unless it has to go again since `id` was sent.
@@ -105,8 +143,7 @@ impl<R> Lane<R> {
 
     /// `sequence` is given up for good.
     pub(super) fn set_aside(&mut self, sequence: u64) {
-        let entry = self.entries.entry(sequence).or_insert(Entry { topic: 0, tries: 0, state: State::Done });
-        entry.state = State::Done;
+        self.entries.entry(sequence).or_insert(Entry::new(0, State::Done)).state = State::Done;
         self.settle();
     }
 
@@ -123,17 +160,28 @@ impl<R> Lane<R> {
         self.entries.get(&sequence).map(|entry| entry.topic)
     }
 
-    /// `sequence` and all later records of its topic go again.
-    pub(super) fn again(&mut self, sequence: u64) {
-        let Some(topic) = self.entries.get(&sequence).map(|entry| entry.topic) else { return };
-        for entry in self.entries.range_mut(sequence..).map(|(_, entry)| entry) {
-            if entry.topic == topic {
-                entry.state = State::Again;
+    /// These records and all later ones of their topics go again, and with them whatever waits in a batch.
+    pub(super) fn again(&mut self, sequences: &[u64]) {
+        let mut first_of: HashMap<u64, u64> = HashMap::new();
+        for sequence in sequences {
+            if let Some(entry) = self.entries.get(sequence) {
+                let first = first_of.entry(entry.topic).or_insert(*sequence);
+                *first = (*first).min(*sequence);
             }
         }
+        if first_of.is_empty() {
+            return;
+        }
         // What waits is read again too; it may hold older ones that have to go again.
-        let waiting = self.waiting.front().map(|(first, _)| *first);
-        self.read_from = self.read_from.min(sequence).min(waiting.unwrap_or(u64::MAX));
+        let mut from = self.waiting.front().map_or(self.read_from, |(first, _)| *first);
+        for (sequence, entry) in &mut self.entries {
+            let late = first_of.get(&entry.topic).is_some_and(|first| first <= sequence);
+            if late || entry.state == State::Held {
+                entry.state = State::Again;
+                from = from.min(*sequence);
+            }
+        }
+        self.read_from = self.read_from.min(from);
         self.waiting.clear();
     }
 
@@ -193,7 +241,7 @@ mod tests {
         lane.acknowledged(2, 2);
         lane.acknowledged(3, 3);
         assert_eq!(lane.refused(1, 1, true), Some(1));
-        lane.again(1);
+        lane.again(&[1]);
         assert_eq!(lane.hungry(), Some(1));
         lane.feed((1..=4).map(|sequence| (sequence, ())));
         assert_eq!([lane.take(), lane.take(), lane.take()], [Some((1, ())), Some((3, ())), None], "2 is done, 4 flies");
@@ -217,7 +265,7 @@ mod tests {
         assert_eq!(lane.refused(1, 9, true), None, "not the packet id it flies under");
         lane.set_aside(1);
         assert_eq!(lane.newly_done(), Some(1));
-        lane.again(2);
+        lane.again(&[2]);
         lane.feed([(3, ())]);
         assert_eq!(lane.newly_done(), Some(2), "2 was dropped by the quota");
         assert_eq!(lane.next(), Some(3));
@@ -229,14 +277,37 @@ mod tests {
         for topic in 1..=4 {
             send(&mut lane, topic);
         }
-        lane.again(2);
-        lane.again(3);
+        lane.again(&[2]);
+        lane.again(&[3]);
         assert_eq!(lane.hungry(), Some(2));
         lane.feed((2..=4).map(|sequence| (sequence, ())));
-        lane.again(4);
+        lane.again(&[4]);
         assert_eq!(lane.hungry(), Some(2), "2 and 3 were waiting");
         lane.feed((2..=4).map(|sequence| (sequence, ())));
         assert_eq!([2, 3, 4].map(|_| lane.take()), [Some((2, ())), Some((3, ())), Some((4, ()))]);
+    }
+
+    #[test]
+    fn a_refused_batch_goes_again_with_what_is_held_and_later_records_of_its_topics() {
+        let mut lane = lane(1..=7);
+        for topic in [7, 8, 7] {
+            let (sequence, ()) = lane.take().unwrap();
+            lane.sent(sequence, topic, 1);
+        }
+        for topic in [9, 8, 9] {
+            send(&mut lane, topic);
+        }
+        let (held, ()) = lane.take().unwrap();
+        lane.hold(held, 5);
+        lane.acknowledged(5, 5);
+        assert_eq!((lane.hungry(), lane.next()), (Some(8), None));
+        lane.part(&[1, 2, 3]);
+        lane.again(&[1, 2, 3]);
+        assert_eq!(lane.hungry(), Some(1));
+        lane.feed((1..=7).map(|sequence| (sequence, ())));
+        let taken: Vec<u64> = std::iter::from_fn(|| lane.take()).map(|(sequence, ())| sequence).collect();
+        assert_eq!(taken, [1, 2, 3, 5, 7], "4 and 6 are on their way, 5 is a later one of topic 8, 7 was held");
+        assert_eq!([1, 3, 5, 7].map(|sequence| lane.is_alone(sequence)), [true, true, false, false]);
     }
 
     #[test]

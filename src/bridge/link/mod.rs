@@ -5,6 +5,7 @@
 //! reading, writing, the store and the hub never wait for each other.
 
 mod answers;
+mod batch;
 mod bucket;
 mod fetch;
 mod flights;
@@ -27,6 +28,7 @@ use super::uplink::Peer;
 use super::uplink::codec::{Codec, Out, Welcome, WireError};
 use super::{Class, LANES};
 use crate::store::{ReadError, Record};
+use batch::Batches;
 use bucket::Bucket;
 use fetch::Fetches;
 use flights::{Flights, SUBSCRIBE_ID};
@@ -97,6 +99,9 @@ pub(super) struct Link<'a> {
     live_from: [u64; LANES],
     /// No record of the lane leaves before.
     hold: [Option<Instant>; LANES],
+    batches: [Batches; LANES],
+    /// An alarm has left: what waits in batches goes too.
+    urgent: bool,
     fetches: Fetches,
     flights: Flights,
     /// Lane and number of what is in the outbox at QoS 0.
@@ -146,6 +151,8 @@ impl<'a> Link<'a> {
             lanes: std::array::from_fn(|lane| Lane::new(chains[lane].first_unacked())),
             live_from: std::array::from_fn(|lane| chains[lane].next_sequence()),
             hold: [None; LANES],
+            batches: Default::default(),
+            urgent: false,
             fetches: Fetches::default(),
             flights: Flights::new(now),
             written: Vec::new(),
@@ -237,7 +244,8 @@ impl<'a> Link<'a> {
     fn on_time(&mut self, now: Instant) -> Result<Instant, End> {
         let timing = &self.core.timing;
         if let Some(stop_at) = self.stop_at {
-            if !self.said_goodbye && self.flights.len() == 0 {
+            let waiting = self.batches.iter().any(|batches| batches.ready().is_some());
+            if !self.said_goodbye && self.flights.len() == 0 && !waiting {
                 self.put(&Out::Disconnect)?;
                 self.said_goodbye = true;
             }
@@ -259,7 +267,7 @@ impl<'a> Link<'a> {
         let holds = self.hold.into_iter().flatten().filter(|until| *until > now);
         let token = self.waits_for_token(now).then(|| self.bucket.next());
         let next_ping = ping_due.filter(|_| self.pinged.is_none());
-        let due = [patience, pong_due, next_ping, self.stop_at, token];
+        let due = [patience, pong_due, next_ping, self.stop_at, token, self.next_ripe()];
         Ok(due.into_iter().flatten().chain(holds).min().unwrap_or(now + Duration::from_secs(3600)))
     }
 

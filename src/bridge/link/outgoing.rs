@@ -17,7 +17,7 @@ pub(super) fn publish(record: Record, dedupe_key: String, now: Stamp) -> Option<
     let Record { topic, qos, retain, stamp, body, .. } = record;
     let (payload, mut properties) = match body {
         Body::Sample(sample, format) => {
-            let payload = format.encode(&corrected(sample, now));
+            let payload = format.encode(&Sample { stamp: corrected(sample.stamp, now), ..sample });
             let content_type = Some(Arc::from(format.content_type()));
             (Bytes::from(payload), Properties { utf8_payload: Some(true), content_type, ..Properties::default() })
         }
@@ -33,19 +33,18 @@ pub(super) fn publish(record: Record, dedupe_key: String, now: Stamp) -> Option<
     Some(Publish { topic, payload, qos, retain, dup: false, id: 0, properties: Some(Box::new(properties)) })
 }
 
-/// A sample of this boot that was taken before the clock was set gets the time it was really taken at.
-fn corrected(mut sample: Sample, now: Stamp) -> Sample {
-    let stamp = &mut sample.stamp;
+/// What was taken in this boot before the clock was set gets the time it was really taken at.
+pub(super) fn corrected(mut stamp: Stamp, now: Stamp) -> Stamp {
     let late = stamp.quality == TimeQuality::Unsynced && now.quality == TimeQuality::Synced;
     if late && stamp.boot == now.boot {
         stamp.wall_ms = now.wall_ms - now.mono_ms.saturating_sub(stamp.mono_ms) as i64;
         stamp.quality = TimeQuality::Corrected;
     }
-    sample
+    stamp
 }
 
 /// How much time has certainly passed between two looks at the clock.
-fn known_age(then: Stamp, now: Stamp) -> Duration {
+pub(super) fn known_age(then: Stamp, now: Stamp) -> Duration {
     let synced = |stamp: Stamp| stamp.quality != TimeQuality::Unsynced;
     let ms = if then.boot == now.boot {
         now.mono_ms.saturating_sub(then.mono_ms)

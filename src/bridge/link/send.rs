@@ -5,11 +5,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::batch::{self, Company};
 use super::flights::Cargo;
 use super::{End, Link, outgoing};
-use crate::bridge::LANES;
 use crate::bridge::record;
 use crate::bridge::uplink::codec::{Out, Publish};
+use crate::bridge::{Class, LANES};
 use crate::format::{BridgeStatus, Time};
 use crate::model::{Qos, Stamp};
 use crate::store;
@@ -24,10 +25,16 @@ impl Link<'_> {
     /// Sends what may go now, the most important class first, and starts reading where nothing waits.
     pub(super) fn fill(&mut self, now: Instant) -> Result<(), End> {
         let mut stamp = None;
-        while self.stop_at.is_none() && self.has_window() {
-            let Some(lane) = (0..LANES).find(|&lane| self.may_send(lane, now)) else { break };
-            let stamp = stamp.get_or_insert_with(|| self.core.outbox.clock.now());
-            self.send_next(lane, now, *stamp)?;
+        loop {
+            while self.has_window()
+                && let Some(lane) = (0..LANES).find(|&lane| self.may_send(lane, now))
+            {
+                let stamp = stamp.get_or_insert_with(|| self.core.outbox.clock.now());
+                self.send_next(lane, (now, *stamp))?;
+            }
+            if !self.ripen(now) {
+                break;
+            }
         }
         for lane in 0..LANES {
             let chain = &self.core.outbox.chains[lane];
@@ -50,7 +57,16 @@ impl Link<'_> {
 
     fn may_send(&mut self, lane: usize, now: Instant) -> bool {
         let held = self.hold[lane].is_some_and(|until| until > now);
-        !held && self.lanes[lane].next().is_some_and(|next| !self.is_backlog(lane, next) || self.bucket.ready(now))
+        !held && self.next_of(lane).is_some_and(|next| !self.is_backlog(lane, next) || self.bucket.ready(now))
+    }
+
+    /// The next record of a lane, or the last one of its next parcel.
+    fn next_of(&mut self, lane: usize) -> Option<u64> {
+        match self.batches[lane].ready() {
+            Some(parcel) => parcel.records.last().map(|held| held.sequence),
+            None if self.stop_at.is_none() => self.lanes[lane].next(),
+            None => None,
+        }
     }
 
     /// Whether a record waits for nothing but a token.
@@ -58,7 +74,7 @@ impl Link<'_> {
         self.has_window()
             && (0..LANES).any(|lane| {
                 let held = self.hold[lane].is_some_and(|until| until > now);
-                !held && self.lanes[lane].next().is_some_and(|next| self.is_backlog(lane, next))
+                !held && self.next_of(lane).is_some_and(|next| self.is_backlog(lane, next))
             })
     }
 
@@ -74,11 +90,12 @@ impl Link<'_> {
         sequence < self.live_from[lane]
     }
 
-    fn send_next(&mut self, lane: usize, now: Instant, stamp: Stamp) -> Result<(), End> {
-        let Some((sequence, stored)) = self.lanes[lane].take() else { return Ok(()) };
-        if self.is_backlog(lane, sequence) {
-            self.bucket.take();
+    /// Sends what is next in a lane, or puts it where it waits for company.
+    fn send_next(&mut self, lane: usize, now: (Instant, Stamp)) -> Result<(), End> {
+        if self.batches[lane].ready().is_some() {
+            return self.send_parcel(lane, now);
         }
+        let Some((sequence, stored)) = self.lanes[lane].take() else { return Ok(()) };
         if self.condemned == Some((lane, sequence)) {
             self.set_aside(lane, sequence, "the peer closes the connection whenever it is sent");
             return Ok(());
@@ -91,56 +108,82 @@ impl Link<'_> {
                 return Ok(());
             }
         };
-        let topic = hash(record.topic.as_str());
-        let Some(publish) = outgoing::publish(record, self.dedupe_key(lane, &stored), stamp) else {
+        match self.company(&record) {
+            Company::Batch(rule) => self.hold(lane, rule, &stored, record, now),
+            // It does not pass records of its topic that wait in a batch.
+            Company::Behind(rule) if self.batches[lane].close(rule) => self.lanes[lane].put_back(sequence, stored),
+            Company::Behind(_) | Company::None => self.send_single(lane, &stored, record, now),
+        }
+        Ok(())
+    }
+
+    fn send_single(
+        &mut self,
+        lane: usize,
+        stored: &store::Record,
+        record: record::Record,
+        (now, stamp): (Instant, Stamp),
+    ) {
+        let (sequence, topic) = (stored.sequence, hash(record.topic.as_str()));
+        let Some(mut publish) = outgoing::publish(record, self.dedupe_key(lane, stored), stamp) else {
             self.core.outbox.tally.expired.one();
             self.lanes[lane].set_aside(sequence);
-            return Ok(());
+            return;
         };
-        self.depart(lane, sequence, topic, publish, now)
+        publish.dup = self.core.sent_before(lane, sequence) && publish.qos != Qos::AtMostOnce;
+        let Some(bytes) = self.write(&mut publish) else {
+            self.set_aside(lane, sequence, "it is larger than the peer takes");
+            return;
+        };
+        self.lanes[lane].sent(sequence, topic, publish.id);
+        self.departed(lane, &[sequence], &publish, bytes, now);
     }
 
     /// (store id, start, sequence), and the chain, because each chain counts for itself.
     fn dedupe_key(&self, lane: usize, stored: &store::Record) -> String {
-        let (id, queue) = (self.core.store.id(), &self.core.settings.name);
-        format!("{id}/{}/{queue}.{lane}/{}", stored.start, stored.sequence)
+        let (id, chain) = (self.core.store.id(), self.chain_name(lane));
+        format!("{id}/{}/{chain}/{}", stored.start, stored.sequence)
     }
 
-    fn depart(
-        &mut self,
-        lane: usize,
-        sequence: u64,
-        topic: u64,
-        mut publish: Publish,
-        now: Instant,
-    ) -> Result<(), End> {
+    /// The name of a chain in dedupe keys.
+    pub(super) fn chain_name(&self, lane: usize) -> String {
+        format!("{}.{lane}", self.core.settings.name)
+    }
+
+    /// Gives a publish its packet id and puts it into the outbox. Its size in bytes, unless the peer does not take it.
+    pub(super) fn write(&mut self, publish: &mut Publish) -> Option<usize> {
         publish.retain &= self.welcome.retain;
-        publish.dup = self.core.sent_before(lane, sequence) && publish.qos != Qos::AtMostOnce;
         if publish.qos != Qos::AtMostOnce {
             publish.id = self.flights.next_id();
         }
         let before = self.pipe.outbox.len();
-        let encoded = self.codec.encode(&Out::Publish(&publish), &mut self.pipe.outbox);
+        let encoded = self.codec.encode(&Out::Publish(publish), &mut self.pipe.outbox);
         let bytes = self.pipe.outbox.len() - before;
         if encoded.is_err() || bytes > self.welcome.packet_max {
             self.pipe.outbox.truncate(before);
-            self.set_aside(lane, sequence, "it is larger than the peer takes");
-            return Ok(());
+            return None;
         }
+        Some(bytes)
+    }
+
+    /// These records of a lane are on their way, in one publish of so many bytes.
+    pub(super) fn departed(&mut self, lane: usize, sequences: &[u64], publish: &Publish, bytes: usize, now: Instant) {
         self.last_sent = now;
-        self.lanes[lane].sent(sequence, topic, publish.id);
-        if publish.id == 0 {
-            self.written.push((lane, sequence));
-        } else {
-            self.flights.depart(publish.id, Cargo::Record(lane, sequence), bytes, now);
+        if sequences.last().is_some_and(|last| self.is_backlog(lane, *last)) {
+            self.bucket.take();
         }
+        if publish.id == 0 {
+            self.written.extend(sequences.iter().map(|sequence| (lane, *sequence)));
+        } else {
+            self.flights.depart(publish.id, batch::cargo(lane, sequences), bytes, now);
+        }
+        self.urgent |= lane == Class::Alarm as usize;
         let tally = &self.core.outbox.tally;
         tally.sent.one();
         if publish.dup {
             tally.repeated.one();
         }
-        self.core.mark_sent(lane, sequence);
-        Ok(())
+        sequences.iter().for_each(|sequence| self.core.mark_sent(lane, *sequence));
     }
 
     /// Publishes the bridge's own state, retained, at the cloud.
@@ -168,7 +211,8 @@ impl Link<'_> {
     }
 }
 
-fn hash(topic: &str) -> u64 {
+/// A short name for a topic.
+pub(super) fn hash(topic: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     topic.hash(&mut hasher);
     hasher.finish()

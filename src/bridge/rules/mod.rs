@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub use findings::{Finding, Kind, findings};
 pub use produced::produced;
 
-use super::{Class, Forward, Receive, Settings};
+use super::{Batch, Class, Forward, Receive, Settings};
 use crate::model::{Filter, Message, Name, Origin, Qos, Topic};
 
 /// The rules of one bridge, ready for use.
@@ -22,6 +22,8 @@ pub struct Rules {
     bridge: Arc<str>,
     status: Topic,
     forward: Vec<Forward>,
+    /// By forward rule: where its batches go.
+    batch_topics: Vec<Option<Topic>>,
     receive: Vec<Receive>,
     produced: Vec<Filter>,
 }
@@ -59,6 +61,12 @@ pub fn status_topic(gateway: &Name, bridge: &Name) -> Topic {
     Topic::new(&format!("{gateway}/bridge/{bridge}/status")).expect("names are safe topic levels")
 }
 
+/// Where the batches of a forward rule go: `<prefix><gateway>/batch/<class>` unless it says something else.
+pub fn batch_topic(gateway: &Name, rule: &Forward) -> Option<Topic> {
+    let given = rule.batch.as_ref()?.topic.clone();
+    given.or_else(|| Topic::new(&format!("{}{gateway}/batch/{}", rule.prefix, rule.class.word())).ok())
+}
+
 impl Rules {
     /// The rules in `settings` of a bridge of `gateway`.
     pub fn new(gateway: &Name, settings: &Settings) -> Self {
@@ -66,6 +74,7 @@ impl Rules {
             gateway: gateway.clone(),
             bridge: settings.name.as_str().into(),
             status: status_topic(gateway, &settings.name),
+            batch_topics: settings.forward.iter().map(|rule| batch_topic(gateway, rule)).collect(),
             forward: settings.forward.clone(),
             receive: settings.receive.clone(),
             produced: settings.receive.iter().flat_map(produced).collect(),
@@ -97,7 +106,7 @@ impl Rules {
         if *topic == self.status || any(&self.produced) {
             return None;
         }
-        let rule = self.forward.iter().find(|rule| any(&rule.topics) && !any(&rule.except))?;
+        let rule = &self.forward[self.rule_of(topic)?];
         Some(Route {
             topic: Topic::new(&format!("{}{topic}", rule.prefix)).ok()?,
             prefix_len: rule.prefix.len(),
@@ -105,6 +114,23 @@ impl Rules {
             class: rule.class,
             ack_from_memory: rule.ack_from_memory,
         })
+    }
+
+    /// The first rule that forwards `topic`, counted from 0.
+    pub fn rule_of(&self, topic: &Topic) -> Option<usize> {
+        let any = |filters: &[Filter]| filters.iter().any(|filter| filter.matches(topic));
+        self.forward.iter().position(|rule| any(&rule.topics) && !any(&rule.except))
+    }
+
+    /// Whether any rule has batches.
+    pub fn batches(&self) -> bool {
+        self.batch_topics.iter().any(Option::is_some)
+    }
+
+    /// How records of a rule travel together, and on which topic at the cloud.
+    pub fn batch(&self, rule: usize) -> Option<(&Batch, &Topic)> {
+        let topic = self.batch_topics.get(rule)?.as_ref()?;
+        Some((self.forward[rule].batch.as_ref()?, topic))
     }
 
     /// The local topic of a message that came from the cloud on `topic`.

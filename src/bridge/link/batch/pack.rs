@@ -1,0 +1,69 @@
+//! From a parcel to the publish that leaves. Pure.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Parcel;
+use crate::bridge::link::outgoing::corrected;
+use crate::bridge::record::{Body, Record};
+use crate::bridge::settings::Batch;
+use crate::bridge::uplink::codec::Publish;
+use crate::format::batch::{self, Header, Item};
+use crate::model::{Properties, Qos, Stamp, Topic};
+
+/// The publish for `parcel` at `now`, without packet id, on `topic` at the cloud.
+pub(super) fn publish(parcel: &Parcel, rule: &Batch, topic: Topic, header: &Header<'_>, now: Stamp) -> Publish {
+    let items: Vec<_> =
+        parcel.records.iter().map(|held| item(&held.record, (held.start, held.sequence), now)).collect();
+    let payload = batch::encode(rule.encoding, rule.compress, header, &items);
+    let content_type = Some(Arc::from(batch::content_type(rule.encoding, rule.compress)));
+    let properties = Properties { content_type, ..Properties::default() };
+    let qos = parcel.records.iter().map(|held| held.record.qos).max().unwrap_or(Qos::AtLeastOnce);
+    // A batch is nobody's last value.
+    let retain = false;
+    Publish {
+        topic,
+        payload: Bytes::from(payload),
+        qos,
+        retain,
+        dup: false,
+        id: 0,
+        properties: Some(Box::new(properties)),
+    }
+}
+
+/// What a record adds to a batch before compression, in bytes, roughly.
+pub(super) fn estimate(rule: &Batch, record: &Record, now: Stamp) -> usize {
+    batch::estimate(rule.encoding, &item(record, (0, 0), now))
+}
+
+/// Whether a batch has a place for everything that a record says.
+pub(super) fn fits(record: &Record) -> bool {
+    match &record.body {
+        Body::Sample(..) => true,
+        Body::Publish { properties, .. } => properties.as_deref().is_none_or(|it| {
+            let Properties { utf8_payload: _, content_type: _, expiry_s, response_topic, correlation, user } = it;
+            expiry_s.is_none() && response_topic.is_none() && correlation.is_none() && user.is_empty()
+        }),
+    }
+}
+
+fn item(record: &Record, (start, sequence): (u32, u64), now: Stamp) -> Item<'_> {
+    let stamp = corrected(record.stamp, now);
+    let body = match &record.body {
+        Body::Sample(sample, _) => {
+            let measure = &sample.reading.measure;
+            batch::Body::Reading {
+                value: sample.reading.value,
+                unit: &measure.unit,
+                decimals: measure.decimals,
+                quality: sample.quality,
+                number: sample.sequence,
+            }
+        }
+        Body::Publish { payload, .. } => batch::Body::Payload(payload),
+    };
+    let topic = record.topic.as_str();
+    Item { topic, time_ms: stamp.wall_ms, time_quality: stamp.quality, start, sequence, body }
+}
