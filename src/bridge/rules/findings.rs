@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::batch_topic;
 use super::produced::produced_by;
 use crate::bridge::{Forward, Receive};
 use crate::model::{Filter, Name, Topic};
@@ -23,6 +24,8 @@ pub enum Kind {
     Shadowed,
     /// The prefix does not make a topic.
     BadPrefix,
+    /// A rule's batches match a subscription at the cloud, and come back.
+    BatchReturns,
 }
 
 /// One thing found; its `Display` says it in words.
@@ -40,7 +43,7 @@ pub struct Finding {
 impl Finding {
     /// Whether the configuration is wrong, and not only worth a warning.
     pub fn is_error(&self) -> bool {
-        matches!(self.kind, Kind::Echo | Kind::NeverStrips | Kind::Forbidden | Kind::BadPrefix)
+        matches!(self.kind, Kind::Echo | Kind::NeverStrips | Kind::Forbidden | Kind::BadPrefix | Kind::BatchReturns)
     }
 }
 
@@ -54,6 +57,7 @@ impl fmt::Display for Finding {
 pub fn findings(gateway: &Name, forward: &[Forward], receive: &[Receive]) -> Vec<Finding> {
     let of_forward = forward.iter().enumerate().flat_map(|(index, rule)| {
         let found = alone(index, rule, forward).into_iter().chain(beside(rule, receive));
+        let found = found.chain(batch_returns(gateway, rule, receive));
         found.map(move |finding| Finding { forward: Some(index), ..finding }).collect::<Vec<_>>()
     });
     let of_receive = receive.iter().enumerate().flat_map(|(index, rule)| {
@@ -90,6 +94,15 @@ fn beside(rule: &Forward, receive: &[Receive]) -> Vec<Finding> {
         }
     }
     all
+}
+
+/// What is found about the topic of a rule's batches beside all receive rules.
+fn batch_returns(gateway: &Name, rule: &Forward, receive: &[Receive]) -> Option<Finding> {
+    let topic = batch_topic(gateway, rule)?;
+    let receives = |from: &Receive| from.topics.iter().any(|subscription| subscription.matches(&topic));
+    let index = receive.iter().position(receives)?;
+    let text = format!("batches go to \"{topic}\", which this bridge receives: they would come back");
+    Some(Finding { receive: Some(index), ..found(Kind::BatchReturns, text) })
 }
 
 fn touching(rule: &Forward, topic: &Filter, from: &Receive, subscription: &Filter) -> Option<Finding> {
