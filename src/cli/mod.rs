@@ -9,6 +9,7 @@ mod drivers;
 mod init;
 mod live;
 mod man;
+mod outlook;
 mod publish;
 mod read;
 mod run;
@@ -46,6 +47,8 @@ enum Command {
     Sub(sub::Args),
     /// Publish one message through the hub
     Pub(publish::Args),
+    /// Work out what a configuration amounts to: readings, days offline, card wear, megabytes
+    Plan(outlook::Args),
     /// Show how a running gateway is
     Status(status::Args),
     /// Look into the store: list, verify
@@ -102,6 +105,7 @@ impl Command {
             Command::Read(args) => read::run(&args),
             Command::Sub(args) => sub::run(args),
             Command::Pub(args) => publish::run(args),
+            Command::Plan(args) => outlook::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Store(args) => store::run(&args),
             Command::User(args) => user::run(&args),

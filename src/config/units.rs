@@ -63,7 +63,7 @@ impl Every {
 }
 
 impl Bytes {
-    /// Reads a number and one of the units `B`, `KiB`, `MiB`, `GiB`, `kB`, `MB`, `GB`; `"0"` needs none.
+    /// Reads a number and one of the units `B`, `KiB`, `MiB`, `GiB`, `TiB`, `kB`, `MB`, `GB`, `TB`; `"0"` needs none.
     ///
     /// # Errors
     /// Says what a right value looks like.
@@ -73,9 +73,11 @@ impl Bytes {
             "kB" | "KB" => Some(1e3),
             "MB" => Some(1e6),
             "GB" => Some(1e9),
+            "TB" => Some(1e12),
             "KiB" => Some(1024.0),
             "MiB" => Some(1024.0 * 1024.0),
             "GiB" => Some(1024.0 * 1024.0 * 1024.0),
+            "TiB" => Some(1024.0 * 1024.0 * 1024.0 * 1024.0),
             _ => None,
         };
         let (number, unit) = split(text);

@@ -12,6 +12,7 @@ mod forward;
 mod gateway;
 mod hub;
 mod keep;
+pub mod outlook;
 mod output;
 mod sensor;
 mod store;

@@ -34,7 +34,19 @@ const LAYERS: &[(&str, &[&str])] = &[
 const PLAN: &[(&str, &[&str])] = &[
     (
         "bridge",
-        &["Settings", "Endpoint", "Forward", "Receive", "Replay", "Tls", "Transport", "Version", "Class", "rules"],
+        &[
+            "Settings",
+            "Endpoint",
+            "Forward",
+            "Receive",
+            "Replay",
+            "Tls",
+            "Transport",
+            "Version",
+            "Class",
+            "record",
+            "rules",
+        ],
     ),
     ("bus", &["Settings", "BusSettings", "Backend", "Family"]),
     ("hub", &["MAX_LEVELS", "Settings", "Limits", "Anonymous", "Tls", "Rule", "users"]),

@@ -1,0 +1,178 @@
+//! What the streams are on the card: space in the quota, commits, wear.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::bridge::Load;
+use super::stream::Stream;
+use super::{Assumptions, DAY_S, Span};
+use crate::bridge::Class;
+use crate::plan::Plan;
+use crate::store::{Settings, WhenFull};
+
+/// A block of the store's files, and the least that a commit writes.
+const BLOCK: f64 = 4096.0;
+/// What a frame is besides its records, and where frames begin.
+const FRAME: (f64, f64) = (48.0, 16.0);
+/// The length in front of each record.
+const LENGTH: f64 = 2.0;
+/// Bytes that are worth a commit at once.
+const PLENTY: f64 = 65_536.0;
+/// What somebody waits for is committed when nothing else has come for so long, in seconds.
+const PATIENCE_S: f64 = 0.05;
+/// The file with the gaps.
+const LEDGER: u64 = 128 << 10;
+/// What the device gets for each byte that is overwritten in place, measured on ext4: 4,227 bytes for a block.
+const FILE_SYSTEM: f64 = 4227.0 / 4096.0;
+/// What a card writes inside for a write of 4 kB, in such writes; assumed. Larger writes cost what they are.
+const AMPLIFICATION: f64 = 10.0;
+const YEAR_DAYS: f64 = 365.25;
+
+/// All of one class of one bridge.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Flow {
+    /// Messages a day.
+    pub(super) messages: Span,
+    /// Bytes of their records a day.
+    bytes: Span,
+    /// Rounds a day, by source: what comes in one round is committed together.
+    rounds: BTreeMap<usize, Span>,
+    /// Messages a day that somebody waits for.
+    waited: f64,
+}
+
+impl Flow {
+    pub(super) fn add(&mut self, stream: &Stream, per_day: Span, record: usize) {
+        self.messages = self.messages + per_day;
+        self.bytes = self.bytes + per_day.times(record as f64);
+        let rounds = self.rounds.entry(stream.source).or_default();
+        *rounds = Span { least: rounds.least.max(per_day.least), most: rounds.most.max(per_day.most) };
+        self.waited += if stream.waits { per_day.most } else { 0.0 };
+    }
+
+    /// The mean record in bytes.
+    pub(super) fn record(&self) -> f64 {
+        if self.messages.most > 0.0 { self.bytes.most / self.messages.most } else { 0.0 }
+    }
+}
+
+/// One end of a [`Flow`], per second.
+struct Rate {
+    messages: f64,
+    bytes: f64,
+    commits: f64,
+}
+
+fn rate(store: &Settings, flow: &Flow, end: impl Fn(Span) -> f64) -> Rate {
+    let (messages, bytes) = (end(flow.messages) / DAY_S, end(flow.bytes) / DAY_S);
+    let rounds: f64 = flow.rounds.values().map(|span| end(*span)).sum::<f64>() / DAY_S;
+    let waited = flow.waited / DAY_S;
+    // With pauses longer than the patience each of them is committed by itself.
+    let alone = if waited * PATIENCE_S < 1.0 { waited } else { 0.0 };
+    let windows = 1.0 / store.max_loss.as_secs_f64().max(1e-3);
+    let commits = rounds.min(windows.max(alone)).max(bytes / PLENTY);
+    Rate { messages, bytes, commits: commits.min(f64::from(store.max_commits_per_s)) }
+}
+
+impl Rate {
+    /// Bytes of one frame.
+    fn frame(&self) -> f64 {
+        let records = (self.bytes + LENGTH * self.messages) / self.commits.max(f64::MIN_POSITIVE);
+        ((FRAME.0 + records) / FRAME.1).ceil() * FRAME.1
+    }
+
+    /// Bytes that a commit takes of a segment: frames share a block as long as they fit.
+    fn space(&self) -> f64 {
+        let frame = self.frame();
+        if frame <= BLOCK { BLOCK / (BLOCK / frame).floor() } else { self.written() }
+    }
+
+    /// Bytes that a commit writes: whole blocks.
+    fn written(&self) -> f64 {
+        (self.frame() / BLOCK).ceil() * BLOCK
+    }
+}
+
+/// Bytes of the store that a day without a link takes.
+pub(super) fn space_per_day(store: &Settings, flow: &Flow) -> Span {
+    let end = |end: fn(Span) -> f64| {
+        let rate = rate(store, flow, end);
+        if rate.messages > 0.0 { rate.commits * rate.space() * DAY_S } else { 0.0 }
+    };
+    Span { least: end(|span| span.least), most: end(|span| span.most) }
+}
+
+/// Bytes of records that fit: whole segments without their headers; one segment is the hub's.
+fn capacity(store: &Settings) -> f64 {
+    let segments = (store.max_size.saturating_sub(LEDGER) / store.segment_size).saturating_sub(1);
+    segments as f64 * (store.segment_size as f64 - BLOCK)
+}
+
+/// Days without a link until something of `class` is lost: less important classes go first, of all bridges.
+/// When nothing may be dropped, all classes are refused together.
+pub(super) fn days_offline(store: &Settings, class: Class, loads: &[Load]) -> Span {
+    let counts = |other: &Class| store.when_full == WhenFull::Reject || *other <= class;
+    let flows = loads.iter().flat_map(|load| &load.flows).filter(|(other, _)| counts(other));
+    let per_day: Span = flows.map(|(_, flow)| space_per_day(store, flow)).sum();
+    let days = |per_day: f64| if per_day > 0.0 { capacity(store) / per_day } else { f64::INFINITY };
+    Span { least: days(per_day.most), most: days(per_day.least) }
+}
+
+/// The store and the card under it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StoreOutlook {
+    /// The quota in bytes.
+    pub quota: u64,
+    /// Bytes the card can take, as assumed.
+    pub endurance: f64,
+    /// While the link is up.
+    pub online: Wear,
+    /// In an outage that never ends, with the most traffic.
+    pub offline: Wear,
+}
+
+/// What is written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Wear {
+    /// Writes with a flush, a day.
+    pub commits_per_day: f64,
+    /// Bytes that the gateway writes, a day.
+    pub written_per_day: f64,
+    /// Bytes that the card is assumed to write inside for that, a day.
+    pub worn_per_day: f64,
+    /// Years until the endurance is used up; nothing when nothing is written.
+    pub years: Option<f64>,
+}
+
+pub(super) fn store(plan: &Plan, loads: &[Load], assumptions: &Assumptions) -> StoreOutlook {
+    let all = loads.iter().flat_map(|load| load.flows.values());
+    StoreOutlook {
+        quota: plan.store.max_size,
+        endurance: assumptions.endurance,
+        // What the cloud acknowledges before its commit is due is never written.
+        online: wear(&plan.store, std::iter::empty(), assumptions),
+        offline: wear(&plan.store, all, assumptions),
+    }
+}
+
+fn wear<'f>(store: &Settings, flows: impl Iterator<Item = &'f Flow>, assumptions: &Assumptions) -> Wear {
+    let mut wear = Wear { commits_per_day: 0.0, written_per_day: 0.0, worn_per_day: 0.0, years: None };
+    let rates = flows.map(|flow| rate(store, flow, |span| span.most)).filter(|rate| rate.messages > 0.0);
+    let mut rates: Vec<_> = rates.collect();
+    // All queues together keep to the limit; what waits longer is committed together.
+    let wanted: f64 = rates.iter().map(|rate| rate.commits).sum();
+    let granted = (f64::from(store.max_commits_per_s) / wanted.max(f64::MIN_POSITIVE)).min(1.0);
+    rates.iter_mut().for_each(|rate| rate.commits *= granted);
+    for rate in rates {
+        let commits = rate.commits * DAY_S;
+        // Every segment that is used again costs its header and both copies of the ledger.
+        let turns = commits * rate.space() / (store.segment_size as f64 - BLOCK);
+        wear.commits_per_day += commits;
+        wear.written_per_day += (commits * rate.written() + turns * 3.0 * BLOCK) * FILE_SYSTEM;
+        wear.worn_per_day +=
+            (commits * rate.written().max(AMPLIFICATION * BLOCK) + turns * 3.0 * AMPLIFICATION * BLOCK) * FILE_SYSTEM;
+    }
+    let years = assumptions.endurance / (wear.worn_per_day * YEAR_DAYS);
+    Wear { years: (wear.worn_per_day > 0.0).then_some(years), ..wear }
+}
