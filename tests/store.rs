@@ -5,6 +5,8 @@
 mod costs;
 #[path = "store/failing.rs"]
 mod failing;
+#[path = "store/gaps.rs"]
+mod gaps;
 #[path = "store/handles.rs"]
 mod handles;
 #[path = "store/pinned.rs"]

@@ -63,7 +63,7 @@ fn list(listing: &Listing, out: &mut impl Write) -> std::io::Result<()> {
         None => writeln!(out, "no store yet, or its ledger cannot be read")?,
     }
     for chain in &listing.chains {
-        let (key, ack, backlog, lost) = (&chain.key, chain.ack, chain.backlog, chain.lost);
+        let (key, ack, backlog, lost) = (&chain.key, chain.ack, chain.backlog, chain.dropped.lost());
         writeln!(out, "queue {key}: delivered up to {ack}, {backlog} waiting, {lost} lost")?;
         for gap in &chain.gaps {
             writeln!(out, "  gap {} to {}: {}", gap.first, gap.last, gap.cause)?;

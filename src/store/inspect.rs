@@ -5,11 +5,12 @@ use std::path::Path;
 
 use super::disk::{Disk, RealDisk};
 use super::engine::scan::{Scan, scan};
+use super::gap::{Dropped, Gap};
 use super::layout::BLOCK;
 use super::layout::header::{self, Found};
 use super::layout::ledger::{self, Ledger, Slot};
 use super::layout::name::{LEDGER, SegmentName, mark};
-use super::types::{ChainKey, Gap, StoreId};
+use super::types::{ChainKey, StoreId};
 
 /// What is in a store's directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +34,8 @@ pub struct ChainInfo {
     pub ack: u64,
     /// Records that are on the disk and not delivered.
     pub backlog: u64,
-    /// Sequences lost since the store was made.
-    pub lost: u64,
+    /// Records dropped since the store was made, by cause.
+    pub dropped: Dropped,
     /// The last gaps, oldest first.
     pub gaps: Vec<Gap>,
 }
@@ -192,8 +193,8 @@ fn chains(ledger: Option<Ledger>, segments: &[SegmentInfo], scans: &[Scan]) -> V
             count
         });
         let backlog = backlog.sum();
-        let (lost, gaps) = entry.map(|entry| (entry.lost, entry.gaps.clone())).unwrap_or_default();
-        ChainInfo { ack, backlog, lost, gaps, key }
+        let gaps = entry.map(|entry| entry.gaps.clone()).unwrap_or_default();
+        ChainInfo { ack, backlog, dropped: gaps.dropped, gaps: gaps.list, key }
     };
     keys.into_iter().map(chain).collect()
 }

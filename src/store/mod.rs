@@ -12,6 +12,7 @@
 
 pub mod disk;
 mod engine;
+mod gap;
 mod handle;
 mod inspect;
 mod layout;
@@ -19,14 +20,16 @@ mod pending;
 mod pump;
 mod settings;
 mod types;
+mod words;
 
 #[cfg(test)]
 mod proof;
 
+pub use gap::{Cause, Dropped, Gap};
 pub use handle::{Chain, Store};
 pub use inspect::{ChainInfo, Listing, Report, SegmentInfo, inspect, verify};
 pub use settings::{Settings, WhenFull};
 pub use types::{
-    Cause, ChainKey, ChainStatus, CloseError, Full, Gap, OpenError, ReadError, Record, Refused, Settle, Settled,
-    Status, StoreId, Totals,
+    ChainKey, ChainStatus, CloseError, Full, OpenError, ReadError, Record, Refused, Settle, Settled, Status, StoreId,
+    Totals,
 };

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::gap::Gap;
 use super::types::{ChainKey, Full, Record, Refused, Settle, Settled};
+use super::words::{GivenUp, Words};
 
 /// The bytes that may wait in memory in one chain.
 pub(crate) const MOST: usize = 1024 * 1024;
@@ -34,6 +36,10 @@ pub(crate) struct Cell {
     pub(crate) more: Notify,
     /// Something was refused before and may be taken now.
     pub(crate) room: Notify,
+    /// The ledger has another gap.
+    pub(crate) gap: Notify,
+    /// Somebody has asked for this chain in this run.
+    in_use: AtomicBool,
 }
 
 /// What the lock protects.
@@ -59,6 +65,10 @@ pub(crate) struct Pending {
     max_record: usize,
     pub(crate) refused: u64,
     pub(crate) elided: u64,
+    /// What the consumer said and the ledger does not have yet.
+    pub(crate) words: Words,
+    /// The last gap that the consumer has read.
+    pub(crate) seen_gap: u64,
 }
 
 /// Callbacks to be made once the lock is free, all with one outcome.
@@ -99,8 +109,26 @@ impl Cell {
             max_record,
             refused: 0,
             elided: 0,
+            words: Words::default(),
+            seen_gap: 0,
         };
-        Self { key, pinned: AtomicBool::new(false), state: Mutex::new(state), more: Notify::new(), room: Notify::new() }
+        Self {
+            key,
+            pinned: AtomicBool::new(false),
+            state: Mutex::new(state),
+            more: Notify::new(),
+            room: Notify::new(),
+            gap: Notify::new(),
+            in_use: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn use_it(&self) {
+        self.in_use.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.in_use.load(Ordering::Acquire)
     }
 
     pub(crate) fn pin(&self) {
@@ -155,6 +183,19 @@ impl Cell {
         if wake { Wake::Now } else { Wake::Not }
     }
 
+    /// Notes what is given up; it counts as soon as an acknowledgement passes it.
+    pub(crate) fn give_up(&self, given: GivenUp) {
+        self.with(|state| {
+            state.words.give_up(given);
+            state.wake_at = state.wake_at.min(given.last).max(state.ack + 1);
+        });
+    }
+
+    /// Notes that the receiver knows of a gap.
+    pub(crate) fn told(&self, gap: &Gap) {
+        self.with(|state| state.words.tell(gap));
+    }
+
     /// Notes that everything up to `last` is on the disk.
     pub(crate) fn committed(&self, last: u64) {
         let settles = self.with(|state| {
@@ -175,8 +216,7 @@ impl Cell {
         });
         settles.call();
         if why == Refused::Closed {
-            self.room.notify_waiters();
-            self.more.notify_waiters();
+            [&self.room, &self.more, &self.gap].into_iter().for_each(Notify::notify_waiters);
         }
         count
     }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engine::{Engine, NoCommit};
+use super::engine::{Chain, Engine, NoCommit};
 use super::pending::Cell;
 use super::types::Refused;
+use super::words::Words;
 
 /// Acknowledgements that ride in no frame are written this often at most.
 const ACK_PAUSE: Duration = Duration::from_secs(5);
 /// After a failure or a refusal the disk is tried again this often.
 const RETRY: Duration = Duration::from_secs(1);
+/// What consumers say about gaps goes to the ledger this often at most.
+const WORDS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Moves records from memory to the disk.
 pub(crate) struct Pump {
@@ -19,6 +22,7 @@ pub(crate) struct Pump {
     /// Nothing is tried before, after the disk failed.
     next_try: Duration,
     next_ack: Duration,
+    next_words: Duration,
     /// Since when chains refuse for want of space.
     full_since: Option<Duration>,
 }
@@ -26,7 +30,7 @@ pub(crate) struct Pump {
 impl Pump {
     /// A run that begins at `now`.
     pub(crate) fn new(now: Duration) -> Self {
-        Self { next_commit: now, next_try: now, next_ack: now + ACK_PAUSE, full_since: None }
+        Self { next_commit: now, next_try: now, next_ack: now + ACK_PAUSE, next_words: now, full_since: None }
     }
 
     /// Does what is due. Returns when to come again, if nothing happens before. `cells[i]` belongs
@@ -36,6 +40,7 @@ impl Pump {
             return Some(self.next_try);
         }
         take_acks(engine, cells);
+        self.write_words(engine, cells, now);
         self.write_acks(engine, now);
         self.make_room(engine, cells, now);
         self.commit(engine, cells, now);
@@ -47,6 +52,10 @@ impl Pump {
     pub(crate) fn finish(&mut self, engine: &mut Engine, cells: &[Arc<Cell>]) -> usize {
         let ready = engine.get_ready().is_ok();
         take_acks(engine, cells);
+        let ripe = ripe_words(cells);
+        if ready && !ripe.is_empty() && engine.take_words(&ripe).is_err() {
+            tracing::warn!("what was given up lately comes again");
+        }
         for (index, cell) in cells.iter().enumerate() {
             while ready && cell.with(|state| state.len()) > 0 && commit_one(engine, cell, index).is_ok() {}
         }
@@ -73,6 +82,22 @@ impl Pump {
             });
         }
         false
+    }
+
+    /// What consumers said, with the acknowledgements that had to wait for it.
+    fn write_words(&mut self, engine: &mut Engine, cells: &[Arc<Cell>], now: Duration) {
+        if now < self.next_words.max(self.next_try) {
+            return;
+        }
+        let ripe = ripe_words(cells);
+        if ripe.is_empty() {
+            return;
+        }
+        self.next_words = now + WORDS_PAUSE;
+        if engine.take_words(&ripe).is_err() {
+            self.next_try = now + RETRY;
+            ripe.into_iter().for_each(|(index, words)| cells[index].with(|state| state.words.put_back(words)));
+        }
     }
 
     /// Acknowledgements by themselves: when one frees a segment, or now and then.
@@ -130,7 +155,9 @@ impl Pump {
         let commit = commit.map(|at| at.max(self.next_commit).max(self.next_try));
         let ack = engine.chains.iter().any(|chain| chain.owes_ack()).then(|| self.next_ack.max(self.next_try));
         let room = self.full_since.map(|since| since + RETRY);
-        [commit, ack, room].into_iter().flatten().min()
+        let said = |cell: &Arc<Cell>| cell.with(|state| state.words.are_ripe(state.ack));
+        let words = cells.iter().any(said).then(|| self.next_words.max(self.next_try));
+        [commit, ack, room, words].into_iter().flatten().min()
     }
 }
 
@@ -144,11 +171,25 @@ fn rank(cell: &Cell, max_loss: Duration, now: Duration) -> (bool, Duration, u8) 
 
 fn take_acks(engine: &mut Engine, cells: &[Arc<Cell>]) {
     for (chain, cell) in engine.chains.iter_mut().zip(cells) {
-        let (ack, handed) = cell.with(|state| (state.ack, state.handed));
+        take_ack(chain, cell);
+        chain.handed = chain.handed.max(cell.with(|state| state.handed));
         chain.pinned = cell.is_pinned();
-        chain.ack = chain.ack.max(ack);
-        chain.handed = chain.handed.max(handed);
     }
+}
+
+/// Takes the acknowledgement of a chain, as far as the ledger knows all that was given up before it.
+pub(crate) fn take_ack(chain: &mut Chain, cell: &Cell) {
+    cell.with(|state| {
+        chain.ack = chain.ack.max(state.ack.min(state.words.first().saturating_sub(1)));
+        chain.seen_gap = state.seen_gap;
+    });
+}
+
+/// What consumers said and the ledger can take, by chain.
+fn ripe_words(cells: &[Arc<Cell>]) -> Vec<(usize, Words)> {
+    let take =
+        |cell: &Arc<Cell>| cell.with(|state| state.words.are_ripe(state.ack).then(|| state.words.take_ripe(state.ack)));
+    cells.iter().enumerate().filter_map(|(index, cell)| Some((index, take(cell)?))).collect()
 }
 
 /// Which acknowledgement is worth a turn: one that frees a segment; and the first one of some that
@@ -157,15 +198,23 @@ fn set_alarms(engine: &Engine, cells: &[Arc<Cell>]) {
     for (chain, cell) in engine.chains.iter().zip(cells) {
         let freeing = if chain.segments.len() > 1 { chain.segments[0].last } else { u64::MAX };
         let first = if chain.durable < chain.written && !chain.owes_ack() { chain.durable + 1 } else { u64::MAX };
-        cell.with(|state| state.wake_at = freeing.min(first).max(state.ack + 1));
+        cell.with(|state| {
+            let said = state.words.given_up.first().map_or(u64::MAX, |given| given.last);
+            state.wake_at = freeing.min(first).min(said).max(state.ack + 1);
+        });
     }
 }
 
 fn commit_one(engine: &mut Engine, cell: &Cell, index: usize) -> Result<(), NoCommit> {
     let budget = engine.budget();
-    let (first, records) = cell.with(|state| state.batch(budget));
+    let (ack, (first, records)) = cell.with(|state| (state.ack, state.batch(budget)));
     if records.is_empty() {
         return Ok(());
+    }
+    // What was refused after it had got its sequences is in no frame, and no acknowledgement covers it.
+    let expected = engine.chains[index].next().max(ack + 1);
+    if first > expected {
+        engine.tell_not_kept(index, expected, first - 1).map_err(|_| NoCommit::Disk)?;
     }
     engine.append(index, first, &records)?;
     cell.committed(first + records.len() as u64 - 1);

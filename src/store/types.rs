@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gap::{Dropped, Gap};
 use crate::model::Name;
 
 /// A queue and one of its classes; each pair is a chain of its own, with its own order.
@@ -47,57 +48,6 @@ pub struct Record {
     pub start: u32,
     /// What was offered.
     pub bytes: Arc<[u8]>,
-}
-
-/// Why records are missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The oldest segment made room at the quota.
-    Quota,
-    /// The disk gave back something else than was written.
-    Damage,
-    /// Old gaps of different causes, told as one.
-    Several,
-}
-
-impl Cause {
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Cause::Quota => 0,
-            Cause::Damage => 1,
-            Cause::Several => 2,
-        }
-    }
-
-    pub(crate) fn of(code: u8) -> Self {
-        match code {
-            0 => Cause::Quota,
-            1 => Cause::Damage,
-            _ => Cause::Several,
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Cause::Quota => "quota",
-            Cause::Damage => "damage",
-            Cause::Several => "several causes",
-        })
-    }
-}
-
-/// Records that were stored and will never be delivered. Both ends belong to it; of the sequences
-/// between them some may have been delivered before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
-    /// The first missing sequence.
-    pub first: u64,
-    /// The last missing sequence.
-    pub last: u64,
-    /// Why.
-    pub cause: Cause,
 }
 
 /// What became of an offered record.
@@ -152,7 +102,7 @@ pub enum OpenError {
     #[error("the state directory is in use by another weir")]
     Locked,
     /// A newer weir wrote it; nothing was touched.
-    #[error("the store has format {version}, written by {writer}; this weir knows formats up to 1")]
+    #[error("the store has format {version}, written by {writer}; this weir knows formats up to 2")]
     Newer {
         /// The format found.
         version: u32,
@@ -207,10 +157,20 @@ pub struct ChainStatus {
     pub refused: u64,
     /// Records that were delivered before they had to be written, in this run.
     pub elided: u64,
-    /// Sequences lost since the store was made.
+    /// Sequences given out since the store was made: `acknowledged`, `waiting` and `dropped` add up to it.
+    pub stored: u64,
+    /// Of these delivered.
+    pub acknowledged: u64,
+    /// Of these still to be delivered, in memory or on the disk.
+    pub waiting: u64,
+    /// Of these dropped, by cause.
+    pub dropped: Dropped,
+    /// Lost to the quota, to damage or by hand since the store was made: what no consumer decided.
     pub lost: u64,
     /// The last gaps, oldest first.
     pub gaps: Vec<Gap>,
+    /// Somebody has asked for this chain in this run; if not, it is what a removed bridge left behind.
+    pub in_use: bool,
 }
 
 /// Counters of the disk side, since start.

@@ -103,7 +103,7 @@ async fn a_newer_format_is_refused_untouched() {
     for slot in [0_u64, 64 * 1024] {
         let mut bytes = vec![0; 4096];
         file.read_at(&mut bytes, slot).unwrap();
-        bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
+        bytes[8..12].copy_from_slice(&3_u32.to_le_bytes());
         let len = u32::from_le_bytes(bytes[28..32].try_into().unwrap()) as usize;
         let sum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..32]), &bytes[36..36 + len]);
         bytes[32..36].copy_from_slice(&sum.to_le_bytes());
@@ -113,7 +113,7 @@ async fn a_newer_format_is_refused_untouched() {
     let before = disk.image();
     let refused = Store::open(Box::new(disk.clone()), settings());
     let Err(OpenError::Newer { version, writer }) = refused else { panic!("it opened") };
-    assert_eq!((version, writer.starts_with("weir 0.")), (2, true));
+    assert_eq!((version, writer.starts_with("weir 0.")), (3, true));
     assert_eq!(disk.image(), before);
 }
 

@@ -21,9 +21,10 @@ use fastrand::Rng;
 use self::scan::Run;
 use self::tail::Tail;
 use super::disk::{Disk, DiskFile};
+use super::gap::Gaps;
 use super::layout::bytes::varint_len;
 use super::layout::frame::{ACK, HEAD};
-use super::layout::ledger::{CHAINS, Entry};
+use super::layout::ledger::CHAINS;
 use super::layout::name::{SegmentName, mark};
 use super::layout::{BLOCK, ledger};
 use super::settings::Settings;
@@ -63,6 +64,8 @@ pub(crate) struct Engine {
     condemned: Vec<FileOf>,
     pub(crate) totals: Totals,
     pub(crate) failing: bool,
+    /// What the wall clock shows, in milliseconds since 1970, if it can be believed.
+    pub(crate) wall_ms: Option<i64>,
 }
 
 /// A file that counts towards the quota.
@@ -90,8 +93,9 @@ pub(crate) struct Chain {
     pub(crate) handed: u64,
     /// Nothing of it is dropped at the quota.
     pub(crate) pinned: bool,
-    /// Gaps and what the ledger knows besides.
-    pub(crate) entry: Entry,
+    pub(crate) gaps: Gaps,
+    /// The last gap that the consumer has read: it does not grow any more.
+    pub(crate) seen_gap: u64,
     loaded: Option<Loaded>,
     /// The last segment whose links to the one before were checked, and its last sequence.
     checked: Option<(u64, u64)>,
@@ -119,7 +123,6 @@ impl Chain {
     fn new(key: ChainKey) -> Self {
         Self {
             mark: mark(&key),
-            entry: Entry::new(key.clone()),
             key,
             segments: VecDeque::new(),
             tail: None,
@@ -128,6 +131,8 @@ impl Chain {
             durable: 0,
             handed: 0,
             pinned: false,
+            gaps: Gaps::default(),
+            seen_gap: 0,
             loaded: None,
             checked: None,
         }
@@ -135,7 +140,7 @@ impl Chain {
 
     /// The sequence the first record of this run gets.
     pub(crate) fn next(&self) -> u64 {
-        let told = self.entry.gaps.iter().map(|gap| gap.last).max().unwrap_or(0);
+        let told = self.gaps.last();
         let named = self.segments.back().map_or(0, |segment| segment.name.first.saturating_sub(1));
         self.written.max(self.ack).max(told).max(named) + 1
     }

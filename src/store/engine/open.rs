@@ -24,11 +24,17 @@ struct Last {
 }
 
 impl Engine {
-    /// Locks the disk and recovers. Ids and epochs follow from `seed`.
+    /// Locks the disk and recovers. Ids and epochs follow from `seed`; `wall_ms` is what the wall clock
+    /// shows, if it can be believed.
     ///
     /// # Errors
     /// Locked, written by a newer weir, or a directory that cannot be listed. Not on damage.
-    pub(crate) fn open(disk: Box<dyn Disk>, settings: Settings, seed: u64) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        disk: Box<dyn Disk>,
+        settings: Settings,
+        seed: u64,
+        wall_ms: Option<i64>,
+    ) -> Result<Self, OpenError> {
         disk.lock().map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::Locked,
             _ => OpenError::Io(error),
@@ -51,6 +57,7 @@ impl Engine {
             condemned: Vec::new(),
             totals: Totals::default(),
             failing: false,
+            wall_ms,
         };
         engine.take_ledger(found);
         engine.take_segments(&names)?;
@@ -70,7 +77,7 @@ impl Engine {
         for entry in ledger.chains {
             if let Some(index) = self.chain(&entry.key) {
                 let chain = &mut self.chains[index];
-                (chain.ack, chain.entry) = (entry.ack, entry);
+                (chain.ack, chain.gaps) = (entry.ack, entry.gaps);
             }
         }
     }
@@ -205,7 +212,7 @@ impl Engine {
             let chain = &self.chains[index];
             let told = |segment: &Segment| {
                 let first = segment.name.first.max(chain.ack + 1);
-                first <= segment.last && chain.entry.told(first, segment.last)
+                first <= segment.last && chain.gaps.cover(first, segment.last)
             };
             let positions: Vec<usize> = (0..chain.segments.len()).filter(|&at| told(&chain.segments[at])).collect();
             positions.into_iter().rev().for_each(|position| self.give_up(index, position));

@@ -5,10 +5,11 @@ use std::io;
 use super::scan::{Run, scan, walk};
 use super::{Engine, Loaded};
 use crate::store::disk::DiskFile;
+use crate::store::gap::Cause;
 use crate::store::layout::BLOCK;
 use crate::store::layout::frame::{self, Frame};
 use crate::store::layout::header::{self, Found};
-use crate::store::types::{Cause, Record};
+use crate::store::types::Record;
 
 /// What a read collects.
 struct Batch {
@@ -82,7 +83,7 @@ impl Engine {
         position + 1 == self.chains[index].segments.len() && self.chains[index].tail.is_some()
     }
 
-    fn parts(&self, index: usize, position: usize) -> (&dyn DiskFile, u32, &[Run]) {
+    pub(super) fn parts(&self, index: usize, position: usize) -> (&dyn DiskFile, u32, &[Run]) {
         let chain = &self.chains[index];
         match (&chain.tail, &chain.loaded) {
             (Some(tail), _) if self.is_tail(index, position) => (&*tail.file, tail.epoch, &tail.runs),
@@ -92,7 +93,7 @@ impl Engine {
     }
 
     /// Makes sure that the runs of a segment are known and linked to what came before.
-    fn load(&mut self, index: usize, position: usize) -> io::Result<()> {
+    pub(super) fn load(&mut self, index: usize, position: usize) -> io::Result<()> {
         if self.is_tail(index, position) {
             self.check_tail(index, position);
             return Ok(());
@@ -172,7 +173,7 @@ impl Engine {
     }
 
     fn missing(&mut self, index: usize, first: u64, last: u64) {
-        if first <= last && self.tell(index, first, last, Cause::Damage).is_err() {
+        if first <= last && self.tell(index, (first, last), Cause::Damage, None).is_err() {
             self.failing = true;
         }
     }

@@ -2,14 +2,15 @@
 
 use std::io;
 
+use super::scan::Run;
 use super::tail::Tail;
 use super::{Engine, FileOf, NoCommit, SPARES, Segment};
 use crate::store::disk::{DiskFile, Flush};
+use crate::store::gap::Cause;
 use crate::store::layout::BLOCK;
 use crate::store::layout::header::{self, Found, Header};
 use crate::store::layout::name::SegmentName;
 use crate::store::settings::WhenFull;
-use crate::store::types::Cause;
 
 impl Engine {
     /// Gives a chain an empty segment to write to; the one before it counts as sealed.
@@ -33,7 +34,7 @@ impl Engine {
     fn name_next(&mut self, index: usize, first: u64) -> SegmentName {
         let number = self.next_number;
         self.next_number += 1;
-        SegmentName { key: self.chains[index].key.clone(), number, first }
+        SegmentName { key: self.chains[index].key.clone(), number, first, last: None }
     }
 
     /// Uses a spare again: rename, directory, then a header with a new epoch; each flushed.
@@ -80,7 +81,8 @@ impl Engine {
     /// Writes the header and makes the file the chain's tail.
     fn begin(&mut self, index: usize, name: &SegmentName, file: Box<dyn DiskFile>, size: u64) -> io::Result<()> {
         let epoch = self.rng.u32(1..);
-        let header = Header { name: name.clone(), after: self.chains[index].written, epoch, footer: 0 }.encode();
+        let (after, begun_ms) = (self.chains[index].written, self.wall_ms);
+        let header = Header { name: name.clone(), after, epoch, footer: 0, begun_ms }.encode();
         let written = file.write_at(&header, 0);
         self.noted(written)?;
         self.totals.bytes_written += header.len() as u64;
@@ -153,8 +155,9 @@ impl Engine {
             return Err(NoCommit::Quota);
         }
         let (victim, position) = self.victim(self.chains[index].key.class).ok_or(NoCommit::Quota)?;
-        let (first, last) = (self.begins(victim, position), self.chains[victim].segments[position].last);
-        let told = self.tell(victim, first, last, Cause::Quota).map_err(|_| NoCommit::Disk)?;
+        let last = self.chains[victim].segments[position].last;
+        let (first, records) = (self.begins(victim, position), self.living(victim, position));
+        let told = self.tell(victim, (first, last), Cause::Quota, records).map_err(|_| NoCommit::Disk)?;
         if !told {
             // All of it was told before or delivered; that it was has to be on the disk.
             self.write_ledger().map_err(|_| NoCommit::Disk)?;
@@ -166,13 +169,32 @@ impl Engine {
 
     /// The sequence behind everything that was stored before a segment.
     fn begins(&self, index: usize, position: usize) -> u64 {
+        let first = self.chains[index].segments[position].name.first;
+        self.header(index, position).map_or(first, |header| header.after + 1)
+    }
+
+    pub(super) fn header(&self, index: usize, position: usize) -> Option<Header> {
         let name = &self.chains[index].segments[position].name;
         let mut block = vec![0; BLOCK];
-        let read = self.disk.open(&name.text()).and_then(|file| file.read_at(&mut block, 0));
+        self.disk.open(&name.text()).and_then(|file| file.read_at(&mut block, 0)).ok()?;
         match header::judge(&block, name) {
-            Found::Header(header) if read.is_ok() => header.after + 1,
-            _ => name.first,
+            Found::Header(header) => Some(header),
+            _ => None,
         }
+    }
+
+    /// How many records of a segment are still to be delivered; nothing when it cannot be read.
+    fn living(&mut self, index: usize, position: usize) -> Option<u64> {
+        // What is damaged in it is told as that, first.
+        self.load(index, position).ok()?;
+        let chain = &self.chains[index];
+        let behind = if position + 1 < chain.segments.len() { self.header(index, position + 1) } else { None };
+        let stored = behind.map_or(chain.segments[position].last.min(chain.written), |header| header.after);
+        let (_, _, runs) = self.parts(index, position);
+        // Frames at its end that cannot be read go with the others.
+        let readable = runs.last()?.last.max(chain.ack);
+        let lost = stored.saturating_sub(readable);
+        Some(living(runs, chain.ack) + lost.saturating_sub(chain.gaps.within(readable + 1, stored)))
     }
 
     /// A segment with nothing in it that is still to be delivered, of any chain.
@@ -219,4 +241,15 @@ impl Engine {
         }
         best.map(|(_, index, position)| (index, position))
     }
+}
+
+/// How many different records behind `ack` there are in runs, which may overlap.
+fn living(runs: &[Run], ack: u64) -> u64 {
+    let mut reached = ack;
+    let mut count = 0;
+    for run in runs.iter().filter(|run| run.last > ack) {
+        count += (run.last + 1).saturating_sub(run.first.max(reached + 1));
+        reached = reached.max(run.last);
+    }
+    count
 }

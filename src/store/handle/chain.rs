@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::owner::Request;
-use super::{Shared, locked, now};
+use super::{ChainView, Shared, locked, now};
+use crate::store::gap::{Cause, Gap, Span};
 use crate::store::pending::{Cell, Wake};
-use crate::store::types::{ChainKey, Full, Gap, ReadError, Record, Settle};
+use crate::store::types::{ChainKey, Full, ReadError, Record, Settle};
+use crate::store::words::GivenUp;
 
 /// A handle to one chain; cheap to clone.
 #[derive(Clone)]
@@ -92,17 +94,54 @@ impl Chain {
 
     /// How many segment files it has, and how large one is, in bytes.
     pub fn extent(&self) -> (usize, u64) {
-        let index = locked(&self.shared.cells).iter().position(|cell| Arc::ptr_eq(cell, &self.cell));
-        let snapshot = locked(&self.shared.snapshot);
-        let segments = index.and_then(|index| snapshot.chains.get(index)).map_or(0, |(segments, _, _)| *segments);
-        (segments, self.shared.segment_size)
+        (self.view(|view| view.segments), self.shared.segment_size)
     }
 
-    /// Sequences that will never come, oldest first; the last 16 gaps, older ones joined.
+    /// Sequences that will never come, oldest first; the last 32 gaps (10 in a store of 100 chains), older ones joined.
     pub fn gaps(&self) -> Vec<Gap> {
+        self.view(|view| view.gaps.clone())
+    }
+
+    /// The gaps that the receiver does not know yet. From now on what comes later is another gap; one that
+    /// grew in this very moment stays untold whatever is said about it, and is here again, larger.
+    pub fn untold(&self) -> Vec<Gap> {
+        let gaps = self.view(|view| {
+            self.cell.with(|state| state.seen_gap = state.seen_gap.max(view.last_gap));
+            view.gaps.clone()
+        });
+        gaps.into_iter().filter(|gap| !gap.told).collect()
+    }
+
+    /// The receiver knows of this gap. On the disk within about a second; until then a crash makes it
+    /// untold again.
+    pub fn told(&self, gap: &Gap) {
+        self.cell.told(gap);
+        self.shared.wake.notify_one();
+    }
+
+    /// Resolves when there is a gap with a higher id than `after` that the receiver does not know, or
+    /// when the store is closed.
+    pub async fn new_gap(&self, after: u64) {
+        let is_new = |view: &ChainView| view.gaps.iter().any(|gap| !gap.told && gap.id > after);
+        wait(&self.cell.gap, || self.view(is_new) || self.cell.with(|state| state.is_closed())).await;
+    }
+
+    /// Records from `first` to `last` will not be sent. To be said before the acknowledgement that passes
+    /// them: both go to the disk in one write, as a gap, so that no crash counts them twice. When they
+    /// were taken, by the wall clock in milliseconds since 1970, may be left to the store, which knows it roughly.
+    pub fn give_up(&self, first: u64, last: u64, cause: Cause, span_ms: Option<(i64, i64)>) {
+        if first > last {
+            return;
+        }
+        let span = span_ms.map(|(from, to)| Span::of(Some(from), Some(to)));
+        self.cell.give_up(GivenUp { first, last, records: last - first + 1, cause, span });
+    }
+
+    /// Looks at the disk side as the owner last left it.
+    fn view<T: Default>(&self, look: impl FnOnce(&ChainView) -> T) -> T {
         let index = locked(&self.shared.cells).iter().position(|cell| Arc::ptr_eq(cell, &self.cell));
         let snapshot = locked(&self.shared.snapshot);
-        index.and_then(|index| snapshot.chains.get(index)).map(|(_, _, gaps)| gaps.clone()).unwrap_or_default()
+        index.and_then(|index| snapshot.chains.get(index)).map(look).unwrap_or_default()
     }
 
     fn wake(&self, wake: Wake) {

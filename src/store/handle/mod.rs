@@ -11,11 +11,12 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::disk::Disk;
 use super::engine::Engine;
+use super::gap::{Dropped, Gap, beyond};
 use super::layout::ledger::CHAINS;
 use super::layout::name::mark;
 use super::pending::Cell;
 use super::settings::Settings;
-use super::types::{ChainKey, ChainStatus, CloseError, Gap, OpenError, Refused, Status, StoreId, Totals};
+use super::types::{ChainKey, ChainStatus, CloseError, OpenError, Refused, Status, StoreId, Totals};
 pub use chain::Chain;
 use owner::{Request, run};
 
@@ -51,8 +52,16 @@ struct Snapshot {
     quota: u64,
     failing: bool,
     totals: Totals,
-    /// Segments, lost sequences and gaps of each chain.
-    chains: Vec<(usize, u64, Vec<Gap>)>,
+    chains: Vec<ChainView>,
+}
+
+/// One chain of a [`Snapshot`].
+#[derive(Debug, Clone, Default)]
+struct ChainView {
+    segments: usize,
+    dropped: Dropped,
+    last_gap: u64,
+    gaps: Vec<Gap>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -64,6 +73,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn now() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// A wall clock that shows an earlier time was never set: 2025-01-01, in milliseconds since 1970.
+const EARLIEST_MS: i64 = 1_735_689_600_000;
+
+/// What the wall clock shows, if it can be believed; only gaps tell it.
+fn wall_ms() -> Option<i64> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    let wall_ms = time.tv_sec * 1000 + time.tv_nsec / 1_000_000;
+    (wall_ms >= EARLIEST_MS).then_some(wall_ms)
 }
 
 /// A handle to an open store. When the last handle is gone the store closes by itself.
@@ -82,7 +101,7 @@ impl Store {
     /// # Errors
     /// Locked, written by a newer weir, or a directory that cannot be listed.
     pub fn open(disk: Box<dyn Disk>, settings: Settings) -> Result<Self, OpenError> {
-        let engine = Engine::open(disk, settings, fastrand::u64(..))?;
+        let engine = Engine::open(disk, settings, fastrand::u64(..), wall_ms())?;
         let max_record = engine.max_record();
         let cell = |index: usize| {
             let chain = &engine.chains[index];
@@ -138,6 +157,7 @@ impl Store {
     /// A store has 100 chains at most; a handle beyond that refuses every record as closed.
     pub fn chain(&self, key: ChainKey) -> Chain {
         let cell = self.cell(key);
+        cell.use_it();
         Chain::new(cell, Arc::clone(&self.shared), self.requests.clone())
     }
 
@@ -147,6 +167,7 @@ impl Store {
     /// It has to be asked for in every run before other chains offer records.
     pub fn pinned(&self, key: ChainKey) -> Chain {
         let cell = self.cell(key);
+        cell.use_it();
         cell.pin();
         Chain::new(cell, Arc::clone(&self.shared), self.requests.clone())
     }
@@ -192,24 +213,37 @@ impl Store {
         let snapshot = locked(&self.shared.snapshot).clone();
         let now = now();
         let chain = |(index, cell): (usize, &Arc<Cell>)| {
-            let (segments, lost, gaps) = snapshot.chains.get(index).cloned().unwrap_or_default();
-            cell.with(|state| ChainStatus {
-                key: cell.key.clone(),
-                first_unacked: state.ack + 1,
-                next_sequence: state.next,
-                pending: state.len(),
-                pending_bytes: state.bytes,
-                oldest: state.oldest().map(|at| now.saturating_sub(at)),
-                segments,
-                refused: state.refused,
-                elided: state.elided,
-                lost,
-                gaps,
-            })
+            chain_status(cell, snapshot.chains.get(index).cloned().unwrap_or_default(), now)
         };
         let mut chains: Vec<ChainStatus> = cells.iter().enumerate().map(chain).collect();
         chains.sort_by(|a, b| a.key.cmp(&b.key));
         let Snapshot { used, quota, failing, totals, .. } = snapshot;
         Status { id: self.shared.id, start: self.shared.start, used, quota, failing, totals, chains }
     }
+}
+
+fn chain_status(cell: &Cell, view: ChainView, now: Duration) -> ChainStatus {
+    let ChainView { segments, dropped, gaps, .. } = view;
+    cell.with(|state| {
+        let stored = state.next - 1;
+        let beyond = beyond(&gaps, state.ack);
+        ChainStatus {
+            key: cell.key.clone(),
+            first_unacked: state.ack + 1,
+            next_sequence: state.next,
+            pending: state.len(),
+            pending_bytes: state.bytes,
+            oldest: state.oldest().map(|at| now.saturating_sub(at)),
+            segments,
+            refused: state.refused,
+            elided: state.elided,
+            stored,
+            acknowledged: (state.ack + beyond).saturating_sub(dropped.total()),
+            waiting: (stored - state.ack).saturating_sub(beyond),
+            dropped,
+            lost: dropped.lost(),
+            gaps: gaps.clone(),
+            in_use: cell.is_in_use(),
+        }
+    })
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{CLOSED, READY, Shared, Snapshot, locked, now};
+use super::{CLOSED, ChainView, READY, Shared, Snapshot, locked, now, wall_ms};
 use crate::store::engine::Engine;
 use crate::store::pending::Cell;
-use crate::store::pump::Pump;
+use crate::store::pump::{Pump, take_ack};
 use crate::store::types::{ReadError, Record, Refused};
 
 /// What handles ask of the owner.
@@ -40,6 +40,7 @@ pub(super) async fn run(mut engine: Engine, shared: Arc<Shared>, mut inbox: mpsc
     let mut pump = Pump::new(now());
     let closing = loop {
         let cells = adopt(&mut engine, &shared);
+        engine.wall_ms = wall_ms();
         let next = pump.turn(&mut engine, &cells, now());
         publish(&engine, &shared);
         let pause = next.map_or(Duration::MAX, |at| at.saturating_sub(now()));
@@ -97,8 +98,8 @@ fn read(
 ) -> Result<Vec<Record>, ReadError> {
     let cells = adopt(engine, shared);
     let index = cells.iter().position(|other| Arc::ptr_eq(other, cell)).ok_or(ReadError::Closed)?;
-    let ack = cell.with(|state| state.ack);
-    engine.chains[index].ack = engine.chains[index].ack.max(ack);
+    take_ack(&mut engine.chains[index], cell);
+    let from = from.max(cell.with(|state| state.ack) + 1);
     let records = engine.read(index, from, max_bytes).map_err(|_| ReadError::Disk)?;
     if !records.is_empty() {
         return Ok(records);
@@ -107,14 +108,24 @@ fn read(
 }
 
 fn publish(engine: &Engine, shared: &Shared) {
-    let chain =
-        |chain: &crate::store::engine::Chain| (chain.segments.len(), chain.entry.lost, chain.entry.gaps.clone());
+    let view = |chain: &crate::store::engine::Chain| ChainView {
+        segments: chain.segments.len(),
+        dropped: chain.gaps.dropped,
+        last_gap: chain.gaps.last_id,
+        gaps: chain.gaps.list.clone(),
+    };
     let snapshot = Snapshot {
         used: engine.used(),
         quota: engine.quota(),
         failing: engine.failing || !engine.ready(),
         totals: engine.totals,
-        chains: engine.chains.iter().map(chain).collect(),
+        chains: engine.chains.iter().map(view).collect(),
     };
-    *locked(&shared.snapshot) = snapshot;
+    let before = std::mem::replace(&mut *locked(&shared.snapshot), snapshot);
+    let cells = locked(&shared.cells).clone();
+    for (index, (chain, cell)) in engine.chains.iter().zip(cells).enumerate() {
+        if before.chains.get(index).is_none_or(|before| before.last_gap != chain.gaps.last_id) {
+            cell.gap.notify_waiters();
+        }
+    }
 }

@@ -19,9 +19,10 @@ pub(crate) struct Header {
     pub(crate) after: u64,
     /// Random at each use: frames of an earlier use never pass.
     pub(crate) epoch: u32,
-    /// Bytes at the end of the segment that hold no frames. Version 1 keeps none; a later one
-    /// can put a sealed segment's topic filter there.
+    /// Bytes at the end of the segment that hold no frames.
     pub(crate) footer: u32,
+    /// When this use began, by the wall clock, in milliseconds since 1970. Format 1 did not say.
+    pub(crate) begun_ms: Option<i64>,
 }
 
 /// What the first 4 kB of a file turned out to be.
@@ -47,6 +48,8 @@ impl Header {
         body.extend_from_slice(&self.after.to_le_bytes());
         body.push(self.name.key.class);
         put_name(&mut body, &self.name.key.queue);
+        body.extend_from_slice(&self.begun_ms.unwrap_or(0).to_le_bytes());
+        body.extend_from_slice(&self.name.last.unwrap_or(0).to_le_bytes());
         let copy = seal(&MAGIC, &body);
         let mut block = vec![0; BLOCK];
         for start in [0, SECOND] {
@@ -61,7 +64,9 @@ impl Header {
         let (number, first) = (reader.u64()?, reader.u64()?);
         let (after, class) = (reader.u64()?, reader.u8()?);
         let key = ChainKey { queue: reader.name()?, class };
-        Some(Self { name: SegmentName { key, number, first }, after, epoch, footer })
+        let begun_ms = reader.u64().and_then(|time| i64::try_from(time).ok()).filter(|&time| time > 0);
+        let last = reader.u64().filter(|&last| last > 0);
+        Some(Self { name: SegmentName { key, number, first, last }, after, epoch, footer, begun_ms })
     }
 }
 
@@ -74,7 +79,7 @@ pub(crate) fn judge(block: &[u8], name: &SegmentName) -> Found {
     for start in [0, SECOND] {
         match open(&MAGIC, block.get(start..).unwrap_or_default()) {
             Some(Opened::Newer { version, writer }) => return Found::Newer { version, writer },
-            Some(Opened::Body(body)) => match Header::read(body) {
+            Some(Opened::Body { body, .. }) => match Header::read(body) {
                 Some(header) if header.name == *name => return Found::Header(header),
                 Some(_) => worst = Found::Spare,
                 None => {}
@@ -87,7 +92,7 @@ pub(crate) fn judge(block: &[u8], name: &SegmentName) -> Found {
 
 /// A sealed piece that was opened.
 pub(crate) enum Opened<'a> {
-    Body(&'a [u8]),
+    Body { body: &'a [u8], version: u32 },
     Newer { version: u32, writer: String },
 }
 
@@ -126,7 +131,7 @@ pub(crate) fn open<'a>(magic: &[u8; 8], bytes: &'a [u8]) -> Option<Opened<'a>> {
         let writer = String::from_utf8_lossy(writer).trim_end_matches('\0').to_owned();
         return Some(Opened::Newer { version, writer });
     }
-    Some(Opened::Body(body))
+    Some(Opened::Body { body, version })
 }
 
 #[cfg(test)]
@@ -136,7 +141,8 @@ mod tests {
 
     fn header() -> Header {
         let key = ChainKey { queue: Name::new("cloud").unwrap(), class: 2 };
-        Header { name: SegmentName { key, number: 7, first: 101 }, after: 98, epoch: 0xdead_beef, footer: 0 }
+        let name = SegmentName { key, number: 7, first: 101, last: Some(150) };
+        Header { name, after: 98, epoch: 0xdead_beef, footer: 4096, begun_ms: Some(1_790_000_000_000) }
     }
 
     #[test]
@@ -153,8 +159,9 @@ mod tests {
     #[test]
     fn name_and_header_that_disagree_are_an_empty_spare() {
         let good = header();
-        let next = SegmentName { number: 8, ..good.name.clone() };
-        assert_eq!(judge(&good.encode(), &next), Found::Spare);
+        for next in [SegmentName { number: 8, ..good.name.clone() }, SegmentName { last: None, ..good.name.clone() }] {
+            assert_eq!(judge(&good.encode(), &next), Found::Spare);
+        }
         assert_eq!(judge(&[0; BLOCK], &good.name), Found::Spare);
     }
 

@@ -1,21 +1,29 @@
-//! What must outlive every segment: store id, start number, told gaps, acknowledgements.
+//! What must outlive every segment: store id, start number, gaps, acknowledgements.
 //!
 //! The file has two copies in slots of fixed size. They are written one after the other, each
 //! flushed, so at every moment at least one is whole; the space is reserved at the first start.
 
 use super::bytes::{Reader, put_name};
 use super::header::{self, Opened};
-use crate::store::{Cause, ChainKey, Gap, StoreId};
+use crate::store::gap::{Cause, Dropped, Gap, Gaps};
+use crate::store::{ChainKey, StoreId};
 
 const MAGIC: [u8; 8] = *b"WEIRLDG\n";
 /// The bytes reserved for one copy.
 pub(crate) const SLOT: usize = 64 * 1024;
 /// The bytes of the whole file.
 pub(crate) const SIZE: u64 = 2 * SLOT as u64;
-/// Gaps kept one by one for a chain; when there are more, the two oldest become one.
-pub(crate) const GAPS: usize = 16;
+/// Gaps kept one by one for a chain in a store of few chains; when there are more, old ones become one.
+const MOST_GAPS: usize = 32;
+/// The same in a store with all chains it can have.
+const LEAST_GAPS: usize = 10;
 /// Chains a store can have: what fits into a slot.
 pub(crate) const CHAINS: usize = 100;
+
+/// How many gaps each of `chains` chains may keep, so that all of them fit into a slot.
+pub(crate) fn gaps_of_each(chains: usize) -> usize {
+    (CHAINS * LEAST_GAPS / chains.max(1)).clamp(LEAST_GAPS, MOST_GAPS)
+}
 
 /// One copy of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,56 +42,11 @@ pub(crate) struct Entry {
     pub(crate) key: ChainKey,
     /// Everything up to here is delivered.
     pub(crate) ack: u64,
-    /// Sequences lost since the store was made, over all gaps.
-    pub(crate) lost: u64,
-    /// Oldest first.
-    pub(crate) gaps: Vec<Gap>,
-}
-
-impl Entry {
-    pub(crate) fn new(key: ChainKey) -> Self {
-        Self { key, ack: 0, lost: 0, gaps: Vec::new() }
-    }
-
-    /// Adds a gap, in order; neighbours of one cause become one, and so do the oldest when there are too many.
-    pub(crate) fn tell(&mut self, gap: Gap) {
-        self.lost += gap.last - gap.first + 1;
-        let place = self.gaps.partition_point(|other| other.first < gap.first);
-        match place.checked_sub(1).and_then(|before| self.gaps.get_mut(before)) {
-            Some(before) if before.cause == gap.cause && before.last + 1 == gap.first => before.last = gap.last,
-            _ => self.gaps.insert(place, gap),
-        }
-        if self.gaps.len() > GAPS {
-            let second = self.gaps.remove(1);
-            let first = &mut self.gaps[0];
-            first.last = first.last.max(second.last);
-            first.cause = if first.cause == second.cause { first.cause } else { Cause::Several };
-        }
-    }
-
-    /// The part of a range that is left when what was told already is taken from both ends.
-    pub(crate) fn news(&self, mut first: u64, mut last: u64) -> (u64, u64) {
-        for gap in &self.gaps {
-            if gap.first <= first && first <= gap.last {
-                first = gap.last + 1;
-            }
-        }
-        for gap in self.gaps.iter().rev() {
-            if gap.first <= last && last <= gap.last {
-                last = gap.first - 1;
-            }
-        }
-        (first, last)
-    }
-
-    /// Whether every sequence of this range was told already.
-    pub(crate) fn told(&self, first: u64, last: u64) -> bool {
-        let (first, last) = self.news(first, last);
-        first > last
-    }
+    pub(crate) gaps: Gaps,
 }
 
 impl Ledger {
+    /// The bytes of a copy. Gaps beyond what fits are joined.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         body.extend_from_slice(&self.generation.to_le_bytes());
@@ -96,12 +59,13 @@ impl Ledger {
         header::seal(&MAGIC, &body)
     }
 
-    fn read(body: &[u8]) -> Option<Self> {
+    fn read(body: &[u8], version: u32) -> Option<Self> {
         let mut reader = Reader(body);
         let generation = reader.u64()?;
         let id = StoreId(reader.take(16)?.try_into().ok()?);
         let (start, count) = (reader.u32()?, reader.u16()?);
-        let chains = (0..count).map(|_| entry(&mut reader)).collect::<Option<_>>()?;
+        let one = |reader: &mut Reader<'_>| if version == 1 { old_entry(reader) } else { entry(reader) };
+        let chains = (0..count).map(|_| one(&mut reader)).collect::<Option<_>>()?;
         Some(Self { generation, id, start, chains })
     }
 }
@@ -110,24 +74,74 @@ fn put_entry(out: &mut Vec<u8>, chain: &Entry) {
     put_name(out, &chain.key.queue);
     out.push(chain.key.class);
     out.extend_from_slice(&chain.ack.to_le_bytes());
-    out.extend_from_slice(&chain.lost.to_le_bytes());
-    out.push(u8::try_from(chain.gaps.len()).expect("gaps are bounded"));
-    for gap in &chain.gaps {
-        out.extend_from_slice(&gap.first.to_le_bytes());
-        out.extend_from_slice(&gap.last.to_le_bytes());
+    out.extend_from_slice(&short(chain.gaps.last_id).to_le_bytes());
+    chain.gaps.dropped.0.iter().for_each(|count| out.extend_from_slice(&count.to_le_bytes()));
+    out.push(u8::try_from(chain.gaps.list.len()).expect("gaps are bounded"));
+    for gap in &chain.gaps.list {
+        for number in [gap.first, gap.last, gap.records] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.extend_from_slice(&short(gap.id).to_le_bytes());
         out.push(gap.cause.code());
+        out.push(u8::from(gap.told) | u8::from(gap.exact) << 1);
+        for time in [gap.from_ms, gap.to_ms, gap.noted_ms] {
+            out.extend_from_slice(&time_bytes(time));
+        }
     }
+}
+
+/// Ids are 32 bits on the disk: one gap a second for a century.
+fn short(id: u64) -> u32 {
+    u32::try_from(id).unwrap_or(u32::MAX)
+}
+
+/// 48 bits of milliseconds; all zero when it is not known.
+fn time_bytes(time: Option<i64>) -> [u8; 6] {
+    let bytes = time.unwrap_or(0).max(0).to_le_bytes();
+    std::array::from_fn(|place| bytes[place])
+}
+
+fn time(reader: &mut Reader<'_>) -> Option<Option<i64>> {
+    let mut bytes = [0; 8];
+    bytes[..6].copy_from_slice(reader.take(6)?);
+    let time = i64::from_le_bytes(bytes);
+    Some((time != 0).then_some(time))
 }
 
 fn entry(reader: &mut Reader<'_>) -> Option<Entry> {
     let key = ChainKey { queue: reader.name()?, class: reader.u8()? };
+    let (ack, last_id) = (reader.u64()?, u64::from(reader.u32()?));
+    let mut dropped = Dropped::default();
+    for count in &mut dropped.0 {
+        *count = reader.u64()?;
+    }
+    let count = reader.u8()?;
+    let list = (0..count).map(|_| gap(reader)).collect::<Option<_>>()?;
+    Some(Entry { key, ack, gaps: Gaps { list, dropped, last_id } })
+}
+
+fn gap(reader: &mut Reader<'_>) -> Option<Gap> {
+    let (first, last, records) = (reader.u64()?, reader.u64()?, reader.u64()?);
+    let (id, cause, flags) = (u64::from(reader.u32()?), Cause::of(reader.u8()?), reader.u8()?);
+    let (from_ms, to_ms, noted_ms) = (time(reader)?, time(reader)?, time(reader)?);
+    let (told, exact) = (flags & 1 != 0, flags & 2 != 0);
+    Some(Gap { id, first, last, records, cause, from_ms, to_ms, noted_ms, told, exact })
+}
+
+/// Format 1 knew neither times nor counters by cause, and joined old gaps without saying so.
+fn old_entry(reader: &mut Reader<'_>) -> Option<Entry> {
+    let key = ChainKey { queue: reader.name()?, class: reader.u8()? };
     let (ack, lost, count) = (reader.u64()?, reader.u64()?, reader.u8()?);
-    let gap = |reader: &mut Reader<'_>| {
-        let (first, last) = (reader.u64()?, reader.u64()?);
-        Some(Gap { first, last, cause: Cause::of(reader.u8()?) })
-    };
-    let gaps = (0..count).map(|_| gap(reader)).collect::<Option<_>>()?;
-    Some(Entry { key, ack, lost, gaps })
+    let mut gaps = Gaps::default();
+    for id in 1..=u64::from(count) {
+        let (first, last, cause) = (reader.u64()?, reader.u64()?, Cause::of(reader.u8()?));
+        let (records, exact) = ((last + 1).checked_sub(first)?, cause != Cause::Several);
+        let (from_ms, to_ms, noted_ms) = (None, None, None);
+        gaps.list.push(Gap { id, first, last, records, cause, from_ms, to_ms, noted_ms, told: false, exact });
+        gaps.last_id = id;
+    }
+    gaps.dropped.0[usize::from(Cause::Several.code())] = lost;
+    Some(Entry { key, ack, gaps })
 }
 
 /// What a slot holds.
@@ -141,7 +155,7 @@ pub(crate) enum Slot {
 pub(crate) fn judge(bytes: &[u8]) -> Slot {
     match header::open(&MAGIC, bytes) {
         Some(Opened::Newer { version, writer }) => Slot::Newer { version, writer },
-        Some(Opened::Body(body)) => Ledger::read(body).map_or(Slot::Bad, Slot::Good),
+        Some(Opened::Body { body, version }) => Ledger::read(body, version).map_or(Slot::Bad, Slot::Good),
         None => Slot::Bad,
     }
 }
@@ -151,36 +165,47 @@ mod tests {
     use super::*;
     use crate::model::Name;
 
-    fn entry(name: &str) -> Entry {
-        Entry::new(ChainKey { queue: Name::new(name).unwrap(), class: 3 })
-    }
-
-    fn quota(first: u64, last: u64) -> Gap {
-        Gap { first, last, cause: Cause::Quota }
+    fn gap(n: u64) -> Gap {
+        let (from_ms, to_ms, noted_ms) = (Some(1_790_000_000_000 + n as i64), None, Some(1));
+        let (first, last, told, exact) = (10 * n, 10 * n + 1, n.is_multiple_of(2), n.is_multiple_of(3));
+        Gap { id: 0, first, last, records: 2, cause: Cause::Quota, from_ms, to_ms, noted_ms, told, exact }
     }
 
     #[test]
     fn a_ledger_comes_back_and_the_largest_fits() {
-        let mut chain = entry(&"x".repeat(64));
-        (0..GAPS as u64).for_each(|n| chain.tell(quota(10 * n, 10 * n + 1)));
-        let ledger = Ledger { generation: 4, id: StoreId([7; 16]), start: 5, chains: vec![chain; CHAINS] };
-        let bytes = ledger.encode();
-        assert!(bytes.len() <= SLOT, "{}", bytes.len());
-        assert!(matches!(judge(&bytes), Slot::Good(found) if found == ledger));
-        assert!(matches!(judge(&bytes[1..]), Slot::Bad));
+        for chains in [1, CHAINS / 3, CHAINS / 2, CHAINS] {
+            let key = ChainKey { queue: Name::new(&"x".repeat(64)).unwrap(), class: 3 };
+            let mut chain = Entry { key, ack: 0, gaps: Gaps::default() };
+            (0..gaps_of_each(chains) as u64).for_each(|n| chain.gaps.add(gap(n), u64::MAX));
+            assert_eq!(chain.gaps.list.len(), gaps_of_each(chains));
+            let ledger = Ledger { generation: 4, id: StoreId([7; 16]), start: 5, chains: vec![chain; chains] };
+            let bytes = ledger.encode();
+            assert!(bytes.len() <= SLOT, "{} with {chains}", bytes.len());
+            assert!(matches!(judge(&bytes), Slot::Good(found) if found == ledger));
+            assert!(matches!(judge(&bytes[1..]), Slot::Bad));
+        }
     }
 
     #[test]
-    fn gaps_join_and_stay_bounded() {
-        let mut chain = entry("a");
-        chain.tell(quota(1, 10));
-        chain.tell(quota(11, 20));
-        assert_eq!(chain.gaps, [quota(1, 20)]);
-        for n in 0..40 {
-            chain.tell(Gap { first: 100 + 10 * n, last: 101 + 10 * n, cause: Cause::Damage });
-        }
-        assert_eq!(chain.gaps.len(), GAPS);
-        assert_eq!((chain.lost, chain.gaps[0].first, chain.gaps[0].cause), (100, 1, Cause::Several));
-        assert!(chain.told(5, 20) && chain.told(490, 491) && !chain.told(490, 492));
+    fn a_ledger_of_the_first_format_is_understood() {
+        let mut body = Vec::new();
+        body.extend_from_slice(&4_u64.to_le_bytes());
+        body.extend_from_slice(&[7; 16]);
+        body.extend_from_slice(&5_u32.to_le_bytes());
+        body.extend_from_slice(&1_u16.to_le_bytes());
+        put_name(&mut body, &Name::new("cloud").unwrap());
+        body.push(2);
+        [90, 12].iter().for_each(|number: &u64| body.extend_from_slice(&number.to_le_bytes()));
+        body.push(1);
+        [95, 99].iter().for_each(|number: &u64| body.extend_from_slice(&number.to_le_bytes()));
+        body.push(Cause::Damage.code());
+        let mut bytes = header::seal(&MAGIC, &body);
+        bytes[8..12].copy_from_slice(&1_u32.to_le_bytes());
+        let sum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..32]), &body);
+        bytes[32..36].copy_from_slice(&sum.to_le_bytes());
+        let Slot::Good(ledger) = judge(&bytes) else { panic!("it is not understood") };
+        let gaps = &ledger.chains[0].gaps;
+        assert_eq!((ledger.start, ledger.chains[0].ack, gaps.dropped.lost()), (5, 90, 12));
+        assert_eq!((gaps.list[0].first, gaps.list[0].records, gaps.list[0].cause), (95, 5, Cause::Damage));
     }
 }

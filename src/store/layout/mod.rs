@@ -12,7 +12,7 @@ pub(crate) mod name;
 
 /// The unit in which segments are written, in bytes.
 pub(crate) const BLOCK: usize = 4096;
-/// The format this code writes. It refuses higher ones.
-pub(crate) const VERSION: u32 = 1;
+/// The format this code writes. It refuses higher ones and reads lower ones.
+pub(crate) const VERSION: u32 = 2;
 /// Who wrote it, for the message of an older weir that meets a newer format.
 pub(crate) const WRITER: &str = concat!("weir ", env!("CARGO_PKG_VERSION"));

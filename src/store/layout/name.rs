@@ -1,10 +1,14 @@
-//! File names: `<queue>~<class>~<number>~<first>.seg`. A queue name has no `~`.
+//! File names: `<queue>~<class>~<number>~<first>.seg`, and with `~<last>` behind `<first>` for a segment
+//! that took the place of others. A queue name has no `~`.
 
 use crate::model::Name;
 use crate::store::ChainKey;
 
 /// The file with store id, start number and gaps.
 pub(crate) const LEDGER: &str = "ledger";
+#[cfg(test)]
+/// What the name of a segment ends with that is not whole yet.
+pub(crate) const DRAFT: &str = ".new";
 
 /// What a segment's file name says; its header repeats it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,11 +18,28 @@ pub(crate) struct SegmentName {
     pub(crate) number: u64,
     /// No record in it has a lower sequence.
     pub(crate) first: u64,
+    /// It took the place of all segments that begin between `first` and here.
+    pub(crate) last: Option<u64>,
 }
 
 impl SegmentName {
     pub(crate) fn text(&self) -> String {
-        format!("{}~{}~{:010x}~{:016x}.seg", self.key.queue, self.key.class, self.number, self.first)
+        let last = self.last.map_or(String::new(), |last| format!("~{last:016x}"));
+        format!("{}~{}~{:010x}~{:016x}{last}.seg", self.key.queue, self.key.class, self.number, self.first)
+    }
+
+    #[cfg(test)]
+    /// What it is called until it is whole.
+    pub(crate) fn draft(&self) -> String {
+        self.text() + DRAFT
+    }
+
+    #[cfg(test)]
+    /// Whether everything in `other` is in this one, in a newer form.
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
+        let Some(last) = self.last else { return false };
+        let inside = (self.first..=last).contains(&other.first) && other.last.is_none_or(|end| end <= last);
+        self != other && self.key == other.key && other.number >= self.number && inside
     }
 
     /// Reads a name; `None` for files that are none of ours.
@@ -28,7 +49,11 @@ impl SegmentName {
         let class = parts.next()?.parse().ok()?;
         let number = u64::from_str_radix(parts.next()?, 16).ok()?;
         let first = u64::from_str_radix(parts.next()?, 16).ok()?;
-        let name = Self { key: ChainKey { queue, class }, number, first };
+        let last = match parts.next() {
+            Some(last) => Some(u64::from_str_radix(last, 16).ok()?),
+            None => None,
+        };
+        let name = Self { key: ChainKey { queue, class }, number, first, last };
         (parts.next().is_none() && name.text() == text).then_some(name)
     }
 }
@@ -46,13 +71,35 @@ mod tests {
     #[test]
     fn names_come_back_and_others_are_not_ours() {
         let key = ChainKey { queue: Name::new("Küche-2.b_c").unwrap(), class: 3 };
-        let name = SegmentName { key, number: 0x1_0000_0001, first: 77 };
+        let name = SegmentName { key, number: 0x1_0000_0001, first: 77, last: None };
         assert_eq!(name.text(), "Küche-2.b_c~3~0100000001~000000000000004d.seg");
         assert_eq!(SegmentName::parse(&name.text()), Some(name.clone()));
+        let thin = SegmentName { last: Some(99), ..name.clone() };
+        assert_eq!(SegmentName::parse(&thin.text()), Some(thin.clone()));
+        assert_eq!(SegmentName::parse(&thin.draft()), None);
         for other in
             ["ledger", "a~0~1~2.seg", "a~0~0000000001~0000000000000001.bak", "~0~0000000001~0000000000000001.seg"]
         {
             assert_eq!(SegmentName::parse(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_replacement_stands_for_what_begins_within_it() {
+        let key = ChainKey { queue: Name::new("a").unwrap(), class: 2 };
+        let name = |number, first, last| SegmentName { key: key.clone(), number, first, last };
+        let thin = name(5, 100, Some(299));
+        for (other, replaced) in [
+            (name(5, 100, None), true),
+            (name(6, 200, None), true),
+            (name(5, 100, Some(199)), true),
+            (name(7, 300, None), false),
+            (name(4, 100, None), false),
+            (name(5, 100, Some(400)), false),
+            (thin.clone(), false),
+        ] {
+            assert_eq!(thin.replaces(&other), replaced, "{}", other.text());
+        }
+        assert!(!name(5, 100, None).replaces(&name(6, 100, None)));
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::store::types::{Cause, Gap, Record, Settled, StoreId};
+use crate::store::gap::{Cause, Gap};
+use crate::store::types::{Record, Settled, StoreId};
 
 /// What names a record for ever.
 type Key = (StoreId, u32, u64);
@@ -112,6 +113,8 @@ impl Book {
                 Cause::Quota => drops,
                 Cause::Damage => damages,
                 Cause::Several => drops || damages,
+                Cause::NotKept => self.durable.range(gap.first..=gap.last).next().is_none(),
+                _ => false,
             };
             promise!(may, "{gap:?} cannot be");
         }

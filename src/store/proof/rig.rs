@@ -10,10 +10,11 @@ use crate::model::Name;
 use crate::store::disk::Flush;
 use crate::store::disk::sim::{Faults, SimDisk};
 use crate::store::engine::Engine;
+use crate::store::gap::Gap;
 use crate::store::pending::{Cell, MOST};
-use crate::store::pump::Pump;
+use crate::store::pump::{Pump, take_ack};
 use crate::store::settings::{Settings, WhenFull};
-use crate::store::types::{ChainKey, Gap, Refused, Settle};
+use crate::store::types::{ChainKey, Refused, Settle};
 
 /// What kind of story it is.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +43,8 @@ pub(super) struct Rig {
     dark: bool,
 }
 
+/// Where a story's wall clock begins, in milliseconds since 1970.
+const EPOCH_MS: i64 = 1_790_000_000_000;
 const OPS_SEGMENTS: [u64; 3] = [16 * 1024, 32 * 1024, 64 * 1024];
 
 fn settings(rng: &mut Rng) -> Settings {
@@ -63,7 +66,8 @@ impl Rig {
         let disk = SimDisk::new(rng.u64(..));
         setup.skipped.iter().for_each(|&kind| disk.skip(kind));
         let settings = settings(&mut rng);
-        let engine = Engine::open(Box::new(disk.clone()), settings.clone(), rng.u64(..)).map_err(|e| e.to_string())?;
+        let engine = Engine::open(Box::new(disk.clone()), settings.clone(), rng.u64(..), Some(EPOCH_MS))
+            .map_err(|e| e.to_string())?;
         let mut rig = Self {
             rng,
             setup,
@@ -155,7 +159,12 @@ impl Rig {
         self.turn_now();
     }
 
+    fn wall_ms(&self) -> Option<i64> {
+        Some(EPOCH_MS + self.now.as_millis() as i64)
+    }
+
     fn turn_now(&mut self) {
+        self.engine.wall_ms = self.wall_ms();
         // The owner comes back as soon as the commit limit allows.
         for _ in 0..4 {
             let next = self.pump.turn(&mut self.engine, &self.cells, self.now);
@@ -167,7 +176,7 @@ impl Rig {
     }
 
     fn gaps(&self, index: usize) -> Vec<Gap> {
-        self.engine.chains[index].entry.gaps.clone()
+        self.engine.chains[index].gaps.list.clone()
     }
 
     /// Reads like a handle: memory when the disk cannot have it.
@@ -175,11 +184,11 @@ impl Rig {
         let start = self.engine.start();
         let cell = Arc::clone(&self.cells[index]);
         let ack = cell.with(|state| state.ack);
-        self.engine.chains[index].ack = self.engine.chains[index].ack.max(ack);
+        take_ack(&mut self.engine.chains[index], &cell);
         let newest = cell.with(|state| state.read_newest(from, max, start));
         let records = match newest {
             Some(records) => records,
-            None => match self.engine.read(index, from, max) {
+            None => match self.engine.read(index, from.max(ack + 1), max) {
                 Ok(records) if records.is_empty() => cell.with(|state| state.read(from.max(state.first()), max, start)),
                 Ok(records) => records,
                 Err(_) if self.setup.fails => return Ok(from),
@@ -253,7 +262,7 @@ impl Rig {
         self.disk.fail_after(self.rng.u32(1..10));
         let (disk, settings) = (Box::new(self.disk.clone()), self.settings.clone());
         // Whether it opened does not matter: nobody gets to use it.
-        drop(Engine::open(disk, settings, self.rng.u64(..)));
+        drop(Engine::open(disk, settings, self.rng.u64(..), None));
         self.disk = self.disk.crash(self.rng.u64(..));
     }
 
@@ -304,7 +313,8 @@ impl Rig {
 
     fn open(&mut self) -> Result<(), String> {
         let (disk, settings) = (Box::new(self.disk.clone()), self.settings.clone());
-        self.engine = Engine::open(disk, settings, self.rng.u64(..)).map_err(|error| error.to_string())?;
+        self.engine =
+            Engine::open(disk, settings, self.rng.u64(..), self.wall_ms()).map_err(|error| error.to_string())?;
         self.chains();
         // Five seconds of acknowledgements may be forgotten.
         let window = (!self.hurt && !self.dark).then_some(Duration::from_secs(5));
