@@ -23,3 +23,6 @@ mod process;
 mod reload;
 #[path = "gateway/second_broker.rs"]
 mod second_broker;
+#[path = "gateway/typed.rs"]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+mod typed;
