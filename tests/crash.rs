@@ -8,10 +8,9 @@
 mod book;
 #[path = "crash/churn.rs"]
 mod churn;
+mod common;
 #[path = "crash/disaster.rs"]
 mod disaster;
-#[path = "crash/image.rs"]
-mod image;
 #[path = "crash/judge.rs"]
 mod judge;
 #[path = "crash/keep.rs"]

@@ -3,5 +3,6 @@
 
 pub(crate) mod authority;
 pub(crate) mod collector;
+pub(crate) mod image;
 pub(crate) mod mosquitto;
 pub(crate) mod proxy;

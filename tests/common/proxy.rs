@@ -8,8 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// Pieces of a stream that may be under way at once, each way.
+const CHUNKS: usize = 256;
 
 /// What the proxy does with bytes and connections.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,7 +25,7 @@ struct Mode {
     stall_up: bool,
     /// Nothing passes towards the client.
     stall_down: bool,
-    /// Every chunk waits so long, each way.
+    /// Every chunk takes so long, each way.
     delay: Duration,
 }
 
@@ -122,25 +125,45 @@ async fn serve(client: TcpStream, server: SocketAddr, mut mode: watch::Receiver<
     }
 }
 
-/// Carries bytes one way.
+/// Carries bytes one way. What is delayed is under way at the same time: a delay is no bound on the rate.
 async fn pump(
-    mut from: OwnedReadHalf,
+    from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut mode: watch::Receiver<Mode>,
     stalls: impl Fn(&Mode) -> bool,
     budget: Option<&AtomicU64>,
 ) {
+    let (enter, mut line) = mpsc::channel(CHUNKS);
+    // It may end first: what it has read still arrives.
+    let watched = mode.clone();
+    let take_in = async {
+        take_in(from, enter, watched).await;
+        std::future::pending::<()>().await;
+    };
+    let give_out = async {
+        while let Some((due, chunk)) = line.recv().await {
+            sleep_until(due).await;
+            if mode.wait_for(|mode| !stalls(mode)).await.is_err() {
+                return;
+            }
+            let passes = budget.map_or(chunk.len(), |budget| spend(budget, chunk.len()));
+            if to.write_all(&chunk[..passes]).await.is_err() || passes < chunk.len() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = take_in => {}
+        () = give_out => {}
+    }
+}
+
+/// Reads, and says when each piece is due at the other end.
+async fn take_in(mut from: OwnedReadHalf, line: mpsc::Sender<(Instant, Vec<u8>)>, mode: watch::Receiver<Mode>) {
     let mut chunk = vec![0; 4096];
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
-        let delay = mode.borrow().delay;
-        if !delay.is_zero() {
-            sleep(delay).await;
-        }
-        if mode.wait_for(|mode| !stalls(mode)).await.is_err() {
-            return;
-        }
-        let passes = budget.map_or(read, |budget| spend(budget, read));
-        if to.write_all(&chunk[..passes]).await.is_err() || passes < read {
+        let due = Instant::now() + mode.borrow().delay;
+        if line.send((due, chunk[..read].to_vec())).await.is_err() {
             return;
         }
     }

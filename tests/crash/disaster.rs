@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use tokio::task::JoinSet;
 
-use crate::image::Image;
+use crate::common::image::Image;
 use crate::machine::Disaster;
 use crate::round::{DISASTERS, STORIES, Verdict, play};
 

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
 
-use crate::image::Image;
+use crate::common::image::Image;
 use crate::world::{PATIENCE, RETRY};
 
 /// How it dies.

@@ -14,10 +14,34 @@ use tempfile::TempDir;
 const SHUTDOWN: &str = "import fcntl, os, struct, sys
 fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
 
+/// What suffices for a store of 16 MiB.
+const SMALL_MIB: u64 = 48;
+
 #[derive(Debug)]
 pub(crate) struct Image {
     dir: TempDir,
     cuts: usize,
+    /// What the block device had carried when it was mounted.
+    base: Traffic,
+    /// What went to the disk before the last cut.
+    before: Traffic,
+}
+
+/// What went to a block device.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    pub(crate) bytes: u64,
+    pub(crate) flushes: u64,
+}
+
+impl Traffic {
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self { bytes: self.bytes - earlier.bytes, flushes: self.flushes - earlier.flushes }
+    }
+
+    fn and(self, more: Self) -> Self {
+        Self { bytes: self.bytes + more.bytes, flushes: self.flushes + more.flushes }
+    }
 }
 
 impl Image {
@@ -26,12 +50,19 @@ impl Image {
     /// # Errors
     /// Why that cannot be done here.
     pub(crate) fn new() -> Result<Self, String> {
+        Self::of_mib(SMALL_MIB)
+    }
+
+    /// The same of another size.
+    pub(crate) fn of_mib(mib: u64) -> Result<Self, String> {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut image = Self { dir, cuts: 0 };
+        let mut image = Self { dir, cuts: 0, base: Traffic::default(), before: Traffic::default() };
         let file = File::create(image.file()).map_err(|error| error.to_string())?;
-        file.set_len(48 << 20).map_err(|error| error.to_string())?;
+        file.set_len(mib << 20).map_err(|error| error.to_string())?;
         std::fs::create_dir(image.path()).map_err(|error| error.to_string())?;
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(image.file()))?;
+        // Nothing is left to be initialised in the background: it would count as traffic.
+        let now = ["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"];
+        run(Command::new("mkfs.ext4").args(now).arg(image.file()))?;
         image.mount()?;
         image.cut(|| ())?;
         Ok(image)
@@ -46,8 +77,31 @@ impl Image {
         self.dir.path().join("mounted")
     }
 
-    fn mount(&self) -> Result<(), String> {
-        run(Command::new("mount").args(["-o", "loop"]).arg(self.file()).arg(self.path()))
+    fn mount(&mut self) -> Result<(), String> {
+        run(Command::new("mount").args(["-o", "loop"]).arg(self.file()).arg(self.path()))?;
+        self.base = self.device()?;
+        Ok(())
+    }
+
+    /// What went to this disk since it was made.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub(crate) fn traffic(&self) -> Result<Traffic, String> {
+        Ok(self.before.and(self.device()?.since(self.base)))
+    }
+
+    /// The counters of the loop device (Documentation/block/stat.rst of the kernel: sectors of 512 bytes).
+    fn device(&self) -> Result<Traffic, String> {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").map_err(|error| error.to_string())?;
+        let path = self.path();
+        let line = mounts.lines().find(|line| line.split(' ').nth(1).is_some_and(|at| Path::new(at) == path));
+        let device = line.and_then(|line| line.split(' ').next()).ok_or("it is not mounted")?;
+        let name = device.rsplit('/').next().unwrap_or(device);
+        let stat = std::fs::read_to_string(format!("/sys/block/{name}/stat")).map_err(|error| error.to_string())?;
+        let field = |at| stat.split_whitespace().nth(at).and_then(|text| text.parse::<u64>().ok());
+        let (sectors, flushes) = field(6).zip(field(15)).ok_or("the kernel does not count flushes")?;
+        Ok(Traffic { bytes: sectors * 512, flushes })
     }
 
     /// Cuts the power, lets `bury` end whoever had files open, and comes back with what is on the disk.
@@ -60,6 +114,7 @@ impl Image {
         write(&synced, true).and_then(|()| write(&unsynced, false)).map_err(|error| error.to_string())?;
         run(Command::new("python3").args(["-c", SHUTDOWN]).arg(self.path()))?;
         bury();
+        self.before = self.traffic()?;
         run(Command::new("umount").arg(self.path()))?;
         run(Command::new("e2fsck").arg("-p").arg(self.file()))?;
         self.mount()?;
