@@ -26,6 +26,10 @@ fn every_script_parses_and_can_be_run() {
         ("sh", "scripts/serial-sensor"),
         ("sh", "scripts/crash-rounds"),
         ("sh", "scripts/bench/hub"),
+        ("sh", "scripts/bench/fleet"),
+        ("bash", "scripts/bench/newer"),
+        ("bash", "scripts/bench/outage"),
+        ("bash", "scripts/bench/rabbitmq"),
     ] {
         let path = root().join(script);
         let parsed = Command::new(shell).arg("-n").arg(&path).status().expect("a shell is there");

@@ -235,7 +235,11 @@ impl Site {
 
     async fn strike(&mut self, strike: Strike) {
         let has_disk = matches!(self.machine.ground, Ground::Image(_));
-        if strike == Strike::Power && has_disk { self.machine.cut_power() } else { self.machine.kill() }
+        if strike == Strike::Power && has_disk {
+            self.machine.cut_power()
+        } else {
+            self.machine.kill()
+        }
         sleep(if strike == Strike::KillDraining { DARK / 4 } else { DARK }).await;
         self.machine.switch_on();
         self.machine.listens().await;

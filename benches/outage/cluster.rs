@@ -74,7 +74,11 @@ pub(crate) async fn run(control: &str, nodes: &[&str]) {
         sleep(RETRY).await;
     }
     let verdict = judge(&promised, &arrivals.lock().unwrap());
-    println!("{verdict:?}, {:.1} MB RSS; the last arrived {:.1} s after the devices ended", machine.peak_kib() as f64 * 1024.0 / 1e6, began.elapsed().as_secs_f64());
+    println!(
+        "{verdict:?}, {:.1} MB RSS; the last arrived {:.1} s after the devices ended",
+        machine.peak_kib() as f64 * 1024.0 / 1e6,
+        began.elapsed().as_secs_f64()
+    );
     collector.abort();
     assert_eq!(verdict.lost, 0, "acknowledged messages are lost; the gateway says:\n{}", machine.log());
 }

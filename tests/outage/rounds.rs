@@ -92,6 +92,10 @@ async fn play(seed: u64, disaster: Disaster) -> (Verdict, usize) {
     let (mut disasters, times) = (0, if chance.u8(..3) == 0 { 2 } else { 1 });
     for _ in 0..times {
         pause(&mut chance, 900).await;
+        if disaster == Disaster::Amnesia {
+            // There is something to forget.
+            sleep(Duration::from_secs(1)).await;
+        }
         strike(&mut site, disaster).await;
         disasters += 1;
     }

@@ -123,8 +123,7 @@ async fn until(done: impl Fn() -> bool, what: &str) {
 
 /// The most of these moments, which are in order, within any window of `window_us`.
 fn peak(moments_us: &[u64], window_us: u64) -> usize {
-    let within = |(at, first): (usize, &u64)| {
-        moments_us[at..].iter().take_while(|moment| **moment < first + window_us).count()
-    };
+    let within =
+        |(at, first): (usize, &u64)| moments_us[at..].iter().take_while(|moment| **moment < first + window_us).count();
     moments_us.iter().enumerate().map(within).max().unwrap_or(0)
 }
