@@ -111,7 +111,7 @@ impl Case {
     fn weir(self) -> Weir {
         if self.worn {
             let bridge = "replay = { rate = \"5000/s\" }";
-            Weir { store: "max_size = \"32MiB\"\nsegment = \"1MiB\"", bridge, hub: "" }
+            Weir { store: "max_size = \"32MiB\"\nsegment = \"256KiB\"", bridge, hub: "" }
         } else {
             Weir { store: "max_size = \"128MiB\"", ..Weir::default() }
         }

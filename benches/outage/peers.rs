@@ -74,7 +74,8 @@ impl Kind {
 pub(crate) fn available() -> Vec<Kind> {
     let runs = |kind: &Kind| {
         let Ok(program) = kind.program() else { return *kind == Kind::Weir };
-        Command::new(program).arg("-h").output().is_ok()
+        let said = Command::new(program).arg("-h").output();
+        said.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("mosquitto version"))
     };
     let (there, missing): (Vec<_>, Vec<_>) =
         [Kind::Weir, Kind::Mosquitto20, Kind::Mosquitto21].into_iter().partition(runs);
