@@ -16,5 +16,9 @@ mod links;
 mod receive;
 #[path = "bridge/refusals.rs"]
 mod refusals;
+#[path = "bridge/replay.rs"]
+mod replay;
+#[path = "bridge/rings.rs"]
+mod rings;
 #[path = "bridge/stored.rs"]
 mod stored;

@@ -7,20 +7,22 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::Settings;
 use super::core::{Core, Timing};
+use super::hops;
+use super::lanes;
 use super::link::{self, End, Report, Start};
 use super::outbox::Outbox;
 use super::past::Past;
 use super::rules::Rules;
 use super::status::{Condition, tell};
-use super::tally::{Counters, Tally};
+use super::tally::Counters;
 use super::uplink::codec::Hello;
 use super::uplink::{Dialer, Peer, Resolve, open};
-use super::{LANES, Settings};
 use crate::hub::{Attachment, Durable, Hub};
 use crate::model::{Fault, Name};
 use crate::runtime::{Backoff, Clock};
-use crate::store::{ChainKey, Store};
+use crate::store::Store;
 
 /// How long we leave the client id to a twin.
 const TWIN_PAUSE: Duration = Duration::from_secs(30);
@@ -32,6 +34,8 @@ pub struct Options {
     pub timing: Timing,
     /// Instead of the system's resolver.
     pub resolve: Option<Resolve>,
+    /// Instead of the machine's clocks.
+    pub clock: Option<Clock>,
 }
 
 /// One bridge. It takes messages from the hub into the store as long as it exists, connected or not.
@@ -60,11 +64,11 @@ impl Bridge {
     /// forward; call this before clients can connect.
     pub fn attach(settings: Settings, gateway: &Name, hub: &Hub, store: &Store, options: Options) -> Self {
         let rules = Arc::new(Rules::new(gateway, &settings));
-        let chain = |class| store.chain(ChainKey { queue: settings.name.clone(), class: class as u8 });
-        let chains: [_; LANES] = std::array::from_fn(chain);
-        let clock = Clock::system();
+        let chains = std::array::from_fn(|lane| store.chain(lanes::key(&settings.name, lane)));
+        let clock = options.clock.unwrap_or_else(Clock::system);
         let condition = Condition::down(&clock, "not connected yet");
-        let outbox = Arc::new(Outbox::new(Arc::clone(&rules), chains, clock, Arc::new(Tally::default())));
+        let me = hops::name(gateway, store.id());
+        let outbox = Arc::new(Outbox::new(Arc::clone(&rules), chains, clock, me));
         let dialer = match options.resolve {
             Some(resolve) => Dialer::with_resolver(settings.tls.clone(), resolve),
             None => Dialer::new(settings.tls.clone()),

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::Settings;
+use super::lanes::LANES;
 use super::outbox::Outbox;
-use super::{LANES, Settings};
 use crate::hub::Hub;
 use crate::store::Store;
 
@@ -39,7 +40,7 @@ pub(super) struct Core {
     pub(super) store: Store,
     pub(super) outbox: Arc<Outbox>,
     pub(super) timing: Timing,
-    /// By class: every record before this was sent at least once in this run.
+    /// By lane: every record before this was sent at least once in this run.
     sent_before: [AtomicU64; LANES],
 }
 

@@ -11,7 +11,9 @@
 #[expect(clippy::module_inception)]
 mod bridge;
 mod core;
+mod hops;
 mod inbound;
+mod lanes;
 mod link;
 mod outbox;
 mod past;
@@ -19,15 +21,14 @@ pub mod record;
 pub mod rules;
 mod settings;
 mod status;
+mod switch;
 mod tally;
 pub mod uplink;
 
 pub use bridge::{Bridge, Options, Status};
 pub use core::Timing;
-pub use link::DEDUPE_KEY;
+pub use hops::HOP;
+pub use link::{BACKFILL, DEDUPE_KEY};
 pub use settings::{Batch, Class, Endpoint, Forward, Receive, Replay, Settings, Tls, Transport, Version};
 pub use status::Condition;
 pub use tally::Counters;
-
-/// Classes, and so chains of the store, of one bridge.
-const LANES: usize = 4;

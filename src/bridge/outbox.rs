@@ -6,12 +6,14 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use super::LANES;
+use super::hops;
+use super::lanes::{self, CLASSES, LANES, class_of, is_express, topic_hash};
 use super::record::{Body, Record};
 use super::rules::{Route, Rules};
+use super::switch::{Ends, Switch};
 use super::tally::Tally;
 use crate::format::Format;
 use crate::hub;
@@ -22,11 +24,15 @@ use crate::store::{Chain, Full, Refused, Settle, Settled};
 /// The hub's end of a bridge.
 pub(super) struct Outbox {
     pub(super) rules: Arc<Rules>,
-    /// By class.
+    /// By lane.
     pub(super) chains: [Chain; LANES],
+    /// By class.
+    switches: [Mutex<Switch>; CLASSES],
     pub(super) clock: Clock,
-    pub(super) tally: Arc<Tally>,
-    /// One bit per class whose chain had no room when it was last asked.
+    /// The mark of this gateway on the way of a message.
+    pub(super) me: Arc<str>,
+    pub(super) tally: Tally,
+    /// One bit per lane whose chain had no room when it was last asked.
     full: AtomicU8,
 }
 
@@ -34,8 +40,42 @@ pub(super) struct Outbox {
 type Shared = Arc<Mutex<Option<Ticket>>>;
 
 impl Outbox {
-    pub(super) fn new(rules: Arc<Rules>, chains: [Chain; LANES], clock: Clock, tally: Arc<Tally>) -> Self {
-        Self { rules, chains, clock, tally, full: AtomicU8::new(0) }
+    pub(super) fn new(rules: Arc<Rules>, chains: [Chain; LANES], clock: Clock, me: Arc<str>) -> Self {
+        let ends = |lane: usize| ends(&chains[lane]);
+        let switch = |class| Mutex::new(Switch::new(ends(lanes::main(class)), ends(lanes::express(class))));
+        let switches = std::array::from_fn(switch);
+        Self { rules, chains, switches, clock, me, tally: Tally::default(), full: AtomicU8::new(0) }
+    }
+
+    fn switch(&self, class: usize) -> MutexGuard<'_, Switch> {
+        self.switches[class].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// First and next sequence of both chains of a class.
+    fn ends(&self, class: usize) -> (Ends, Ends) {
+        (ends(&self.chains[lanes::main(class)]), ends(&self.chains[lanes::express(class)]))
+    }
+
+    /// Decides which chains take what is new. `alive`: the cloud acknowledges what it is sent; `behind`: the
+    /// classes whose main chain has a backlog.
+    pub(super) fn steer(&self, alive: bool, behind: [bool; CLASSES]) {
+        for (class, behind) in behind.into_iter().enumerate() {
+            let mut switch = self.switch(class);
+            let (_, express) = self.ends(class);
+            switch.steer(alive, behind, express);
+        }
+    }
+
+    /// The link has just come up: whatever waits is a backlog, and what comes now may pass it.
+    pub(super) fn begin(&self, alive: bool) {
+        let waits = |class| self.ends(class).0.len() > 0;
+        self.steer(alive, std::array::from_fn(waits));
+    }
+
+    /// Whether a record has to wait for older ones of its topic in another lane.
+    pub(super) fn is_blocked(&self, lane: usize, sequence: u64) -> bool {
+        let class = class_of(lane);
+        !is_express(lane) && self.switch(class).blocks(sequence, self.chains[lanes::express(class)].first_unacked())
     }
 
     fn record(&self, message: &Message, route: Route) -> Record {
@@ -51,10 +91,10 @@ impl Outbox {
     }
 
     /// What to do about a record that the store did not take.
-    fn not_taken(&self, why: Refused, class: usize, ticket: Option<Ticket>) -> Result<(), hub::Full> {
+    fn not_taken(&self, why: Refused, lane: usize, ticket: Option<Ticket>) -> Result<(), hub::Full> {
         let refusal = match why {
             Refused::NoRoom | Refused::Disk => {
-                self.full.fetch_or(1 << class, Ordering::Relaxed);
+                self.full.fetch_or(1 << lane, Ordering::Relaxed);
                 return Err(hub::Full(ticket));
             }
             Refused::Quota => Refusal::QuotaExceeded,
@@ -66,6 +106,12 @@ impl Outbox {
         }
         Ok(())
     }
+}
+
+fn ends(chain: &Chain) -> Ends {
+    // In this order: what comes in between makes the chain look longer, never empty.
+    let first = chain.first_unacked();
+    Ends { first, next: chain.next_sequence() }
 }
 
 /// The format of a sample's payload: JSON is an object, a bare value never begins like one.
@@ -101,19 +147,33 @@ impl hub::Durable for Outbox {
             settle(ticket);
             return Ok(());
         };
-        let (class, from_memory) = (route.class as usize, route.ack_from_memory);
+        if hops::check(message.properties.as_deref(), &self.me).is_err() {
+            self.tally.circling.one();
+            settle(ticket);
+            return Ok(());
+        }
+        let (class, pass, from_memory) = (route.class as usize, route.pass, route.ack_from_memory);
+        let topic = topic_hash(route.topic.as_str());
         let record = self.record(message, route).encode();
         let shared: Option<Shared> = ticket.map(|ticket| Arc::new(Mutex::new(Some(ticket))));
         let settled = shared.clone().filter(|_| !from_memory).map(settles);
-        match self.chains[class].offer(record, settled) {
-            Ok(_) => {
+        let mut switch = self.switch(class);
+        let (main, express) = self.ends(class);
+        let passes = switch.passes(pass, topic, main, || true);
+        let lane = if passes { lanes::express(class) } else { lanes::main(class) };
+        match self.chains[lane].offer(record, settled) {
+            Ok(sequence) => {
+                if !passes {
+                    switch.went_main(topic, sequence, express);
+                }
+                drop(switch);
                 self.tally.taken.one();
                 if from_memory {
                     settle(shared.as_ref().and_then(take));
                 }
                 Ok(())
             }
-            Err(Full { why, .. }) => self.not_taken(why, class, shared.as_ref().and_then(take)),
+            Err(Full { why, .. }) => self.not_taken(why, lane, shared.as_ref().and_then(take)),
         }
     }
 
@@ -121,13 +181,13 @@ impl hub::Durable for Outbox {
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let full = self.full.load(Ordering::Relaxed);
         let mut waits: Vec<_> = (0..LANES)
-            .filter(|class| full & 1 << class != 0)
-            .map(|class| (class, Box::pin(self.chains[class].room())))
+            .filter(|lane| full & 1 << lane != 0)
+            .map(|lane| (lane, Box::pin(self.chains[lane].room())))
             .collect();
         Box::pin(poll_fn(move |context| {
-            for (class, wait) in &mut waits {
+            for (lane, wait) in &mut waits {
                 if wait.as_mut().poll(context).is_ready() {
-                    self.full.fetch_and(!(1 << *class), Ordering::Relaxed);
+                    self.full.fetch_and(!(1 << *lane), Ordering::Relaxed);
                     return Poll::Ready(());
                 }
             }
@@ -148,7 +208,7 @@ mod tests {
     use crate::hub::Durable as _;
     use crate::model::{Name, Qos, Receipt, Topic, Verdict};
     use crate::store::disk::sim::{Faults, SimDisk};
-    use crate::store::{self, ChainKey, Store, WhenFull};
+    use crate::store::{self, Store, WhenFull};
 
     /// A store whose disk takes nothing any more: what is offered waits in memory.
     fn store() -> Store {
@@ -169,8 +229,8 @@ mod tests {
     fn outbox(store: &Store, forward: Vec<Forward>) -> Outbox {
         let settings = Settings { forward, ..settings() };
         let rules = Rules::new(&Name::new("shed").unwrap(), &settings);
-        let chain = |class| store.chain(ChainKey { queue: settings.name.clone(), class: class as u8 });
-        Outbox::new(Arc::new(rules), std::array::from_fn(chain), Clock::system(), Arc::default())
+        let chain = |lane| store.chain(lanes::key(&settings.name, lane));
+        Outbox::new(Arc::new(rules), std::array::from_fn(chain), Clock::system(), "shed".into())
     }
 
     fn message(topic: &str, payload: &[u8]) -> Arc<Message> {
@@ -183,10 +243,10 @@ mod tests {
         let outbox = outbox(&store, vec![forward("a/#", "up/")]);
         let receipt = Receipt::new();
         outbox.offer(&message("a/b", b"x"), Some(receipt.ticket())).unwrap();
-        let chain = &outbox.chains[Class::Telemetry as usize];
+        let chain = &outbox.chains[lanes::main(Class::Telemetry as usize)];
         let stored = chain.read(1, 1000).await.unwrap();
         let record = Record::decode(&stored[0].bytes).unwrap();
-        assert_eq!((record.topic.as_str(), record.local_topic()), ("up/a/b", "a/b"));
+        assert_eq!((record.topic.as_str(), record.local_topic().as_str()), ("up/a/b", "a/b"));
         assert_eq!(receipt.verdict(), None);
         chain.ack(1);
         assert_eq!(receipt.verdict(), Some(Verdict::Safe));
@@ -225,7 +285,7 @@ mod tests {
         outbox.offer(&message("alarm", b"x"), None).unwrap();
         let mut room = outbox.room();
         assert!((&mut room).now_or_never().is_none());
-        let chain = &outbox.chains[Class::Telemetry as usize];
+        let chain = &outbox.chains[lanes::main(Class::Telemetry as usize)];
         chain.ack(chain.next_sequence() - 1);
         tokio::time::timeout(Duration::from_secs(20), room).await.unwrap();
         outbox.offer(&large, None).unwrap();

@@ -89,6 +89,10 @@ pub struct Forward {
     pub class: Class,
     /// PUBACK to the local publisher at once, without waiting for disk or cloud.
     pub ack_from_memory: bool,
+    /// What is older is not sent any more. Only time counts that has certainly passed.
+    pub ttl: Option<Duration>,
+    /// What is new may pass a backlog of its own topic.
+    pub fresh: bool,
     /// How records travel together; without it each is a message of its own.
     pub batch: Option<Batch>,
 }
@@ -129,6 +133,16 @@ pub struct Receive {
 pub struct Replay {
     /// Messages per second; 0 = no bound.
     pub rate_per_s: u32,
+    /// Bytes of PUBLISH packets per second; 0 = no bound.
+    pub bytes_per_s: u64,
+    /// What is new passes the backlog of other topics of its class.
+    pub live_first: bool,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Self { rate_per_s: 600, bytes_per_s: 0, live_first: true }
+    }
 }
 
 /// Everything one bridge needs to know.
@@ -154,6 +168,8 @@ pub struct Settings {
     pub in_flight: u16,
     /// How long the cloud keeps our session.
     pub session_expiry: Duration,
+    /// Samples taken before the clock is set wait so long for it.
+    pub clock_wait: Duration,
     /// Replay.
     pub replay: Replay,
     /// Local to cloud; the first rule that matches wins.
@@ -179,7 +195,8 @@ pub(super) mod tests {
             keepalive: Duration::from_secs(60),
             in_flight: 256,
             session_expiry: Duration::from_secs(86_400),
-            replay: Replay { rate_per_s: 600 },
+            clock_wait: Duration::from_secs(600),
+            replay: Replay::default(),
             forward: vec![],
             receive: vec![],
         }
@@ -195,6 +212,8 @@ pub(super) mod tests {
             class: Class::Telemetry,
             ack_from_memory: false,
             batch: None,
+            ttl: None,
+            fresh: false,
         }
     }
 

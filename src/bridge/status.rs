@@ -69,7 +69,7 @@ impl fmt::Display for Condition {
         match (self.version, &self.reason) {
             (Some(5), _) => f.write_str("connected, MQTT 5"),
             // What 3.1.1 cannot carry is said here, because nobody would miss it otherwise.
-            (Some(_), _) => f.write_str("connected, MQTT 3.1.1: no dedupe key, expiry or content type"),
+            (Some(_), _) => f.write_str("connected, MQTT 3.1.1: no dedupe key, expiry or content type, and only the topics keep messages from circling"),
             (None, reason) => write!(f, "not connected: {}", reason.as_deref().unwrap_or("unknown")),
         }
     }

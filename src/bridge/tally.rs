@@ -49,6 +49,8 @@ counters! {
     received
     /// Messages from the cloud that no rule lets in.
     not_let_in
+    /// Messages that have been at this gateway before, or have passed too many: they go no further.
+    circling
     /// Messages from the cloud that a consumer here refused.
     refused_here
     /// Subscriptions that the cloud refused.

@@ -28,8 +28,8 @@ impl Gateway {
     pub(super) fn start_bridges(&mut self, bridges: Vec<bridge::Settings>) {
         for settings in bridges {
             let health = self.board.health(Part::Bridge(settings.name.clone()));
-            let bridge = Bridge::attach(settings, &self.name, &self.hub, &self.store, bridge::Options::default());
-            let bridge = Arc::new(bridge);
+            let options = bridge::Options { clock: Some(self.clock.clone()), ..bridge::Options::default() };
+            let bridge = Arc::new(Bridge::attach(settings, &self.name, &self.hub, &self.store, options));
             self.bridges.push(Arc::clone(&bridge));
             let stop = self.uplinks.stop();
             self.uplinks.spawn(mirror(bridge.watch(), health.clone(), stop.clone()));

@@ -28,6 +28,10 @@ impl Qos {
     }
 }
 
+/// The user property of a message that its sender says it may have sent before (DUP, MQTT section 3.3.1.1):
+/// whoever obeys it must know whether it did so already.
+pub const REPEATED: &str = "weir-repeated";
+
 /// Shared payload bytes.
 pub type Payload = Arc<[u8]>;
 

@@ -14,7 +14,7 @@ mod topic;
 
 pub use fault::Fault;
 pub use measure::{Measure, Reading};
-pub use message::{Message, Origin, Payload, Properties, Qos};
+pub use message::{Message, Origin, Payload, Properties, Qos, REPEATED};
 pub use name::{Name, NameError};
 pub use sample::{BootId, Quality, Sample, Stamp, TimeQuality};
 pub use ticket::{Receipt, Refusal, Ticket, Verdict};

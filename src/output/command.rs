@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::hub::Delivery;
+use crate::model::REPEATED;
 
 /// Ids that are remembered to know a repeat.
 const REMEMBERED: usize = 256;
@@ -31,7 +32,7 @@ pub(super) struct Command {
 pub(super) enum Refused {
     /// The broker kept it or was asked to: a command is for now.
     Retained,
-    /// The same command came before.
+    /// The same command came before, or may have.
     Repeated,
     /// Older than `command_ttl`, in milliseconds.
     TooOld(i64),
@@ -47,7 +48,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refused::Retained => f.write_str("retained: commands are not kept"),
-            Refused::Repeated => f.write_str("repeated: this command came before"),
+            Refused::Repeated => f.write_str("repeated: this command came before, or may have"),
             Refused::TooOld(age_ms) => write!(f, "too old: given {age_ms} ms ago"),
             Refused::FromTheFuture => f.write_str("its time lies in the future"),
             Refused::Unreadable(why) => write!(f, "not understood: {why}"),
@@ -90,12 +91,16 @@ impl Command {
         Ok(Self { on, time_ms, id: document.id })
     }
 
-    /// Refuses what is retained or too old. The age counts from the command's own time; a command
+    /// Refuses what is retained, repeated or too old. The age counts from the command's own time; a command
     /// without one is as old as its MQTT expiry lets it be, and the hub has seen to that.
     pub(super) fn judge(&self, delivery: &Delivery, now_ms: i64, ttl: Option<Duration>) -> Result<(), Refused> {
         // With the flag it would be given again to every output that starts later, so it is refused at once.
         if delivery.retained || delivery.message.retain {
             return Err(Refused::Retained);
+        }
+        let user = delivery.message.properties.as_ref().map_or(&[][..], |properties| &properties.user);
+        if user.iter().any(|(key, _)| &**key == REPEATED) {
+            return Err(Refused::Repeated);
         }
         let Some(time_ms) = self.time_ms else { return Ok(()) };
         let age_ms = now_ms - time_ms;
@@ -189,6 +194,15 @@ mod tests {
         assert_eq!(judge(dated, false, "2026-11-22T10:15:20Z"), Ok(true));
         assert_eq!(judge(dated, false, "2026-11-22T10:15:20.001Z"), Err(Refused::TooOld(20_001)));
         assert_eq!(judge(dated, false, "2026-11-22T10:14:00Z"), Err(Refused::FromTheFuture));
+    }
+
+    #[test]
+    fn what_its_sender_may_have_sent_before_is_refused() {
+        let mut delivery = delivery("on", false);
+        let properties = crate::model::Properties { user: vec![(REPEATED.into(), "1".into())], ..Default::default() };
+        Arc::get_mut(&mut delivery.message).unwrap().properties = Some(Box::new(properties));
+        let command = Command::read(&delivery).unwrap();
+        assert_eq!(command.judge(&delivery, 0, None), Err(Refused::Repeated));
     }
 
     #[test]

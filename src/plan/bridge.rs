@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Gateway, claims, endpoint, forward, gateway, tls};
 use crate::bridge::rules::{Finding, findings};
 use crate::bridge::{Endpoint, Replay, Settings, Transport, Version};
-use crate::config::units::{Every, Secret};
+use crate::config::units::{Bytes, Every, Secret};
 use crate::config::{Fields, Place, Problems, Table, secret};
 
 /// Keys of the design that come later.
@@ -55,6 +55,7 @@ pub(super) fn read(table: &Table<'_>, of: Option<&Gateway>, problems: &mut Probl
         keepalive,
         in_flight,
         session_expiry,
+        clock_wait: of.map_or(gateway::CLOCK_WAIT, |gateway| gateway.clock_wait),
         replay,
         forward,
         receive,
@@ -129,11 +130,12 @@ fn version(fields: &mut Fields<'_, '_>) -> Version {
 fn read_replay(table: Option<&Table<'_>>, problems: &mut Problems) -> Replay {
     let table = table.cloned().unwrap_or_else(Table::empty);
     let mut fields = table.fields(problems);
-    let rate_per_s = fields.text("rate", rate).unwrap_or(600);
-    fields.not_yet("bytes");
-    fields.not_yet("live_first");
+    let default = Replay::default();
+    let rate_per_s = fields.text("rate", rate).unwrap_or(default.rate_per_s);
+    let bytes_per_s = fields.within("bytes", Bytes(0), Bytes(0)..=Bytes(1 << 40)).0;
+    let live_first = fields.or("live_first", default.live_first);
     fields.finish();
-    Replay { rate_per_s }
+    Replay { rate_per_s, bytes_per_s, live_first }
 }
 
 /// Understands `"600/s"`, and `"0"` for no bound.

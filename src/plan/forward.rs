@@ -1,7 +1,10 @@
 //! `[[bridge.forward]]` and `[[bridge.receive]]`.
 
+use std::time::Duration;
+
 use super::batch;
 use crate::bridge::{Class, Forward, Receive};
+use crate::config::units::Every;
 use crate::config::{Fields, Problems, Table};
 use crate::model::{Filter, Qos};
 
@@ -16,12 +19,13 @@ pub(super) fn read_forward(table: &Table<'_>, problems: &mut Problems) -> Option
     let qos = qos(&mut fields, "everything is sent at QoS 1, with a key by which repeats are told from new messages");
     let class = fields.word("class", &CLASSES).unwrap_or(Class::Telemetry);
     let ack_from_memory = fields.word("ack", &[("durable", false), ("memory", true)]).unwrap_or(false);
-    fields.word_or_later("order", &[("strict", Some(())), ("fresh", None)]);
-    fields.not_yet("ttl");
+    let fresh = fields.word("order", &[("strict", false), ("fresh", true)]).unwrap_or(false);
+    let ttl = Every(Duration::from_secs(1))..=Every(Duration::from_secs(3650 * 86_400));
+    let ttl = fields.maybe_within("ttl", ttl).map(|ttl| ttl.0);
     let batch = fields.table("batch");
     fields.finish();
     let batch = batch.map(|table| batch::read(&table, problems));
-    Some(Forward { topics: topics?, except: except?, prefix, qos: qos?, class, ack_from_memory, batch })
+    Some(Forward { topics: topics?, except: except?, prefix, qos: qos?, class, ack_from_memory, ttl, fresh, batch })
 }
 
 pub(super) fn read_receive(table: &Table<'_>, problems: &mut Problems) -> Option<Receive> {

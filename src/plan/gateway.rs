@@ -1,13 +1,18 @@
 //! `[gateway]`, and `[web]` as far as it exists.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Gateway;
+use crate::config::units::Every;
 use crate::config::{Fields, Problems, Table};
 use crate::model::Name;
 
 /// Where durable things are when nothing else is said.
 pub(super) const STATE_DIR: &str = "/var/lib/weir";
+
+/// How long samples wait for the clock when nothing else is said.
+pub(super) const CLOCK_WAIT: Duration = Duration::from_secs(600);
 
 pub(super) fn read(table: Option<&Table<'_>>, problems: &mut Problems) -> Option<Gateway> {
     let Some(table) = table else {
@@ -21,8 +26,10 @@ pub(super) fn read(table: Option<&Table<'_>>, problems: &mut Problems) -> Option
     if state_dir.as_os_str().is_empty() {
         fields.wrong("state_dir", "`state_dir` is empty", Some(format!("the default is {STATE_DIR:?}")));
     }
+    let clock_wait = Every(Duration::ZERO)..=Every(Duration::from_secs(7 * 86_400));
+    let clock_wait = fields.within("clock_wait", Every(CLOCK_WAIT), clock_wait).0;
     fields.finish();
-    Some(Gateway { name: name?, state_dir })
+    Some(Gateway { name: name?, state_dir, clock_wait })
 }
 
 /// The `name` of whatever the table is about; a problem if it is missing or not one topic level.

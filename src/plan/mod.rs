@@ -58,6 +58,8 @@ pub struct Gateway {
     pub name: Name,
     /// Everything durable lives under it.
     pub state_dir: PathBuf,
+    /// Samples taken before the clock is set wait so long for it before they leave.
+    pub clock_wait: Duration,
 }
 
 /// One sensor.

@@ -50,7 +50,8 @@ async fn messages_reach_the_cloud_with_prefix_properties_and_dedupe_key() {
     safe(gateway.hub.publish(message).await).await;
     collector.one("up/shed/dev/a", "1").await;
     let key = format!("weir-id:{}/{}/cloud.2/1", gateway.store.id(), gateway.store.start_number());
-    assert_eq!(collector.all[0].properties, format!("colour:blue {key}"));
+    let way = format!("weir-hop:shed~{}", &gateway.store.id().to_string()[..8]);
+    assert_eq!(collector.all[0].properties, format!("colour:blue {key} {way}"));
     gateway.until_drained().await;
     gateway.stop().await;
 }

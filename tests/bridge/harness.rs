@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use weir::bridge::{
-    Bridge, Class, Condition, Endpoint, Forward, Options, Receive, Replay, Settings, Timing, Tls, Transport, Version,
+    Bridge, Class, Condition, Counters, Endpoint, Forward, Options, Receive, Replay, Settings, Timing, Tls, Transport,
+    Version,
 };
 use weir::hub::{self, Hub};
 use weir::model::{Fault, Filter, Message, Name, Qos, Receipt, Topic};
@@ -34,6 +35,8 @@ pub(crate) fn forward(topics: &str) -> Forward {
         class: Class::Telemetry,
         ack_from_memory: false,
         batch: None,
+        ttl: None,
+        fresh: false,
     }
 }
 
@@ -57,7 +60,8 @@ pub(crate) fn settings(broker: SocketAddr) -> Settings {
         keepalive: Duration::from_secs(60),
         in_flight: 256,
         session_expiry: Duration::from_secs(3600),
-        replay: Replay { rate_per_s: 0 },
+        clock_wait: Duration::from_secs(600),
+        replay: Replay { rate_per_s: 0, ..Replay::default() },
         forward: vec![forward("shed/dev/#")],
         receive: vec![],
     }
@@ -66,7 +70,7 @@ pub(crate) fn settings(broker: SocketAddr) -> Settings {
 /// Deadlines short enough for tests; half a second of silence is death.
 pub(crate) fn quick() -> Options {
     let timing = Timing { silence: Duration::from_millis(500), ..Timing::default() };
-    Options { timing, resolve: None }
+    Options { timing, ..Options::default() }
 }
 
 /// Everything between a local publisher and the cloud.
@@ -126,6 +130,21 @@ impl Gateway {
         for receipt in receipts {
             safe(receipt).await;
         }
+    }
+
+    /// Waits until the cloud has acknowledged so many records.
+    pub(crate) async fn until_delivered(&self, records: u64) {
+        self.until_counted("delivered", |counters| counters.delivered >= records).await;
+    }
+
+    /// Waits until the counters are as wanted.
+    pub(crate) async fn until_counted(&self, what: &str, enough: impl Fn(&Counters) -> bool) {
+        let counted = async {
+            while !enough(&self.bridge.status().counters) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, counted).await.unwrap_or_else(|_| panic!("{what}: {:?}", self.bridge.status()));
     }
 
     /// Waits until nothing waits for the cloud.

@@ -44,7 +44,8 @@ async fn a_resolver_that_hangs_holds_one_thread_and_nobody_else() {
     let timing = Timing { open: Duration::from_millis(200), ..quick().timing };
     let mut settings = settings(cloud.address());
     named(&mut settings, "cloud.example", Transport::Tcp);
-    let gateway = Gateway::start(settings, Options { timing, resolve: Some(Arc::new(resolve)) }).await;
+    let gateway =
+        Gateway::start(settings, Options { timing, resolve: Some(Arc::new(resolve)), ..Options::default() }).await;
     let timed_out = |condition: &Condition| condition.reason.as_deref().is_some_and(|r| r.contains("no answer"));
     gateway.until_condition("timed out", timed_out).await;
     local_traffic_is_undisturbed(&gateway).await;
@@ -64,7 +65,7 @@ async fn a_tls_server_that_never_answers_disturbs_nobody_and_the_next_endpoint_i
     settings.tls.ca = Some(ca.file("ca.pem"));
     let timing = Timing { open: Duration::from_millis(300), ..quick().timing };
     let only_mute = settings.clone();
-    let gateway = Gateway::start(only_mute, Options { timing, resolve: None }).await;
+    let gateway = Gateway::start(only_mute, Options { timing, ..Options::default() }).await;
     let timed_out = |condition: &Condition| condition.reason.as_deref().is_some_and(|r| r.contains("no answer"));
     gateway.until_condition("timed out", timed_out).await;
     local_traffic_is_undisturbed(&gateway).await;
@@ -75,7 +76,7 @@ async fn a_tls_server_that_never_answers_disturbs_nobody_and_the_next_endpoint_i
         host: cloud.address().ip().to_string(),
         port: cloud.address().port(),
     });
-    let gateway = Gateway::start(settings, Options { timing, resolve: None }).await;
+    let gateway = Gateway::start(settings, Options { timing, ..Options::default() }).await;
     gateway.acknowledged("shed/dev/a", 1..=3).await;
     collector.one("up/shed/dev/a", "3").await;
 }

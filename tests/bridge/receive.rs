@@ -140,6 +140,24 @@ fn command(id: u8) -> Vec<u8> {
     bytes
 }
 
+#[tokio::test]
+async fn a_repeated_or_retained_command_is_marked_as_such() {
+    let (fake, gateway, _) = commanding().await;
+    let mut here = gateway.hub.subscribe(vec![filter("cmd/#")], 10);
+    let (mut repeated, mut retained) = (command(2), command(3));
+    repeated[0] |= 8;
+    retained[0] |= 1;
+    for bytes in [command(1), repeated, retained] {
+        fake.say(&bytes).await;
+    }
+    for (repeated, retained) in [(false, false), (true, false), (false, true)] {
+        let message = next(&mut here).await;
+        let user = message.properties.as_ref().map_or(&[][..], |properties| &properties.user);
+        let marked = user.iter().any(|(key, _)| &**key == weir::model::REPEATED);
+        assert_eq!((marked, message.retain), (repeated, retained));
+    }
+}
+
 async fn commanding() -> (Fake, Gateway, Arc<Slow>) {
     let fake = Fake::start(|got| match got {
         Got::Connect(_) => connack(&[]),

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::flights::Cargo;
 use super::{Arrival, End, Kept, Link, PACKET_MAX};
+use crate::bridge::hops;
 use crate::bridge::uplink::codec::{In, Out, Publish};
-use crate::model::{Message, Origin, Qos};
+use crate::model::{Message, Origin, Properties, Qos, REPEATED, Topic};
 
 /// Answers to a publish (MQTT 5 section 3.4.2.1): not authorized, topic name invalid, payload format invalid.
 const PERMANENT: [u8; 3] = [0x87, 0x90, 0x99];
@@ -119,26 +120,33 @@ impl Link<'_> {
     }
 
     fn arrived(&mut self, publish: Publish) {
-        let Publish { topic, payload, qos, retain, id, properties, .. } = publish;
-        let message = match self.core.outbox.rules.receive(&topic) {
-            Ok(topic) => Some(Message {
-                topic,
-                payload: payload.as_ref().into(),
-                qos,
-                retain,
-                properties,
-                origin: Origin::Bridge(self.core.settings.name.as_str().into()),
-                sample: None,
-            }),
-            Err(refused) => {
-                tracing::debug!(bridge = %self.core.settings.name, %topic, ?refused, "not let in");
-                self.core.outbox.tally.not_let_in.one();
-                None
+        let Publish { topic, payload, qos, retain, dup, id, mut properties } = publish;
+        let message = self.let_in(&topic, properties.as_deref()).map(|topic| {
+            if dup {
+                properties.get_or_insert_default().user.push((REPEATED.into(), "1".into()));
             }
-        };
+            let origin = Origin::Bridge(self.core.settings.name.as_str().into());
+            Message { topic, payload: payload.as_ref().into(), qos, retain, properties, origin, sample: None }
+        });
         if message.is_some() || qos != Qos::AtMostOnce {
             self.hand_on(Arrival { id, qos, message });
         }
+    }
+
+    /// The topic here of a message from the cloud, if it may come in.
+    fn let_in(&self, topic: &Topic, properties: Option<&Properties>) -> Option<Topic> {
+        let (name, outbox) = (&self.core.settings.name, &self.core.outbox);
+        if let Err(circling) = hops::check(properties, &outbox.me) {
+            tracing::debug!(bridge = %name, %topic, ?circling, "not let in");
+            outbox.tally.circling.one();
+            return None;
+        }
+        let local = outbox.rules.receive(topic);
+        if let Err(refused) = local {
+            tracing::debug!(bridge = %name, %topic, ?refused, "not let in");
+            outbox.tally.not_let_in.one();
+        }
+        local.ok()
     }
 
     fn hand_on(&mut self, arrival: Arrival) {

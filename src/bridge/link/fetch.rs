@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::LANES;
+use crate::bridge::lanes::LANES;
 use crate::store::{Chain, ReadError, Record};
 
 /// Bytes of records that are read from one chain at once.

@@ -88,6 +88,11 @@ impl Flights {
         self.round_trip
     }
 
+    /// How long the peer has owed us an acknowledgement.
+    pub(super) fn owing(&self, now: Instant) -> Duration {
+        if self.flying.is_empty() { Duration::ZERO } else { now.duration_since(self.owing_since) }
+    }
+
     /// When a peer that does not acknowledge anything is taken for dead, if it owes us anything.
     pub(super) fn patience_ends(&self, silence: Duration) -> Option<Instant> {
         let by_link = Duration::from_secs_f64(self.bytes as f64 / f64::from(SLOWEST_BYTES_PER_S));

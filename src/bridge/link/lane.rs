@@ -20,6 +20,8 @@ enum State {
     Done,
     /// To be sent again when it is read again.
     Again,
+    /// Put aside for a while; see [`Lane::park`].
+    Parked,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,8 @@ impl Entry {
 pub(super) struct Lane<R> {
     /// Read, not sent yet, with their sequence numbers.
     waiting: VecDeque<(u64, R)>,
+    /// Put aside: sequence number, until when, record.
+    parked: VecDeque<(u64, u64, R)>,
     /// Where to read on.
     read_from: u64,
     entries: BTreeMap<u64, Entry>,
@@ -52,7 +56,14 @@ pub(super) struct Lane<R> {
 impl<R> Lane<R> {
     /// A lane whose first record that is not acknowledged is `first`.
     pub(super) fn new(first: u64) -> Self {
-        Self { waiting: VecDeque::new(), read_from: first, entries: BTreeMap::new(), done_upto: None, told_upto: None }
+        Self {
+            waiting: VecDeque::new(),
+            parked: VecDeque::new(),
+            read_from: first,
+            entries: BTreeMap::new(),
+            done_upto: None,
+            told_upto: None,
+        }
     }
 
     /// Where to read on, when nothing is waiting.
@@ -81,7 +92,7 @@ impl<R> Lane<R> {
     pub(super) fn next(&mut self) -> Option<u64> {
         while let Some((sequence, _)) = self.waiting.front() {
             match self.entries.get(sequence).map(|entry| entry.state) {
-                Some(State::Held | State::Flying(_) | State::Done) => drop(self.waiting.pop_front()),
+                Some(State::Held | State::Parked | State::Flying(_) | State::Done) => drop(self.waiting.pop_front()),
                 Some(State::Again) => return Some(*sequence),
                 None if self.entries.len() >= SPAN => return None,
                 None if self.done_upto.is_some_and(|upto| *sequence <= upto) => drop(self.waiting.pop_front()),
@@ -100,6 +111,43 @@ impl<R> Lane<R> {
     /// A record that was taken and cannot go yet is the next one again.
     pub(super) fn put_back(&mut self, sequence: u64, record: R) {
         self.waiting.push_front((sequence, record));
+    }
+
+    /// Puts a record that was just taken aside, so that others can go. `until` says when it is to go at the latest.
+    pub(super) fn park(&mut self, sequence: u64, topic: u64, until: u64, record: R) {
+        let entry =
+            self.entries.entry(sequence).or_insert(Entry { topic, tries: 0, alone: false, state: State::Parked });
+        entry.state = State::Parked;
+        self.parked.push_back((sequence, until, record));
+    }
+
+    /// Until when a record of this topic has been put aside.
+    pub(super) fn parked_until(&self, topic: u64) -> Option<u64> {
+        let of_topic = |sequence| self.entries.get(sequence).is_some_and(|entry| entry.topic == topic);
+        self.parked.iter().find(|(sequence, _, _)| of_topic(sequence)).map(|(_, until, _)| *until)
+    }
+
+    /// Takes records back whose time has come, oldest first.
+    pub(super) fn unpark(&mut self, ripe: impl Fn(u64) -> bool) {
+        while self.parked.front().is_some_and(|(_, until, _)| ripe(*until))
+            && let Some((sequence, _, record)) = self.parked.pop_front()
+        {
+            if let Some(entry) = self.entries.get_mut(&sequence) {
+                entry.state = State::Again;
+            }
+            let place = self.waiting.partition_point(|(other, _)| *other < sequence);
+            self.waiting.insert(place, (sequence, record));
+        }
+    }
+
+    /// Whether something is put aside.
+    pub(super) fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Everything before this was taken.
+    pub(super) fn position(&self) -> u64 {
+        self.waiting.front().map_or(self.read_from, |(first, _)| *first)
     }
 
     /// `sequence`, of a topic with this hash, went out under packet id `id`.
@@ -181,6 +229,8 @@ impl<R> Lane<R> {
                 from = from.min(*sequence);
             }
         }
+        let entries = &self.entries;
+        self.parked.retain(|(parked, _, _)| entries.get(parked).is_some_and(|entry| entry.state == State::Parked));
         self.read_from = self.read_from.min(from);
         self.waiting.clear();
     }
@@ -319,6 +369,44 @@ mod tests {
         lane.acknowledged(5, 5);
         lane.acknowledged(9, 9);
         assert_eq!(lane.newly_done(), Some(9));
+    }
+
+    #[test]
+    fn what_is_put_aside_lets_others_pass_and_comes_back_in_order() {
+        let mut lane = lane(1..=4);
+        for sequence in [1, 2] {
+            let (taken, ()) = lane.take().unwrap();
+            assert_eq!(taken, sequence);
+            lane.park(sequence, 7, 100 + sequence, ());
+        }
+        assert_eq!((lane.parked_until(7), lane.parked_until(8)), (Some(101), None));
+        assert_eq!(send(&mut lane, 8), 3);
+        lane.acknowledged(3, 3);
+        assert_eq!(lane.newly_done(), None);
+        lane.unpark(|until| until <= 101);
+        assert_eq!([send(&mut lane, 7), send(&mut lane, 8)], [1, 4]);
+        lane.unpark(|_| true);
+        assert!(!lane.has_parked());
+        assert_eq!(send(&mut lane, 7), 2);
+        [1, 2, 4].into_iter().for_each(|sequence| lane.acknowledged(sequence, sequence as u16));
+        assert_eq!(lane.newly_done(), Some(4));
+    }
+
+    #[test]
+    fn what_is_put_aside_behind_a_refused_record_of_its_topic_is_read_again() {
+        let mut lane = lane(1..=3);
+        send(&mut lane, 7);
+        lane.take().unwrap();
+        lane.park(2, 7, 0, ());
+        lane.take().unwrap();
+        lane.park(3, 8, 0, ());
+        lane.again(&[1]);
+        assert_eq!(lane.hungry(), Some(1));
+        lane.feed((1..=3).map(|sequence| (sequence, ())));
+        assert_eq!([send(&mut lane, 7), send(&mut lane, 7)], [1, 2]);
+        assert_eq!(lane.next(), None, "3 is put aside still");
+        lane.unpark(|_| true);
+        assert_eq!(lane.next(), Some(3));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod batch;
 mod bucket;
 mod fetch;
 mod flights;
+mod judge;
 mod lane;
 mod outgoing;
 mod pipe;
@@ -24,9 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::inbound::{self, Arrival, Kept};
+use super::lanes::{LANES, class_of};
 use super::uplink::Peer;
 use super::uplink::codec::{Codec, Out, Welcome, WireError};
-use super::{Class, LANES};
 use crate::store::{ReadError, Record};
 use batch::Batches;
 use bucket::Bucket;
@@ -35,13 +36,16 @@ use flights::{Flights, SUBSCRIBE_ID};
 use lane::Lane;
 use pipe::{Pipe, Turn};
 
-pub use outgoing::DEDUPE_KEY;
+pub use outgoing::{BACKFILL, DEDUPE_KEY};
 
 /// Publishes of the cloud that may wait for the hub at once.
 pub(super) const RECEIVE_MAX: u16 = 64;
 
 /// The largest packet we take from the cloud, in bytes.
 pub(super) const PACKET_MAX: u32 = 16 << 20;
+
+/// How often the clock is looked at while something waits for it.
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +110,8 @@ pub(super) struct Link<'a> {
     flights: Flights,
     /// Lane and number of what is in the outbox at QoS 0.
     written: Vec<(usize, u64)>,
-    bucket: Bucket,
+    /// Messages and bytes of the backlog.
+    buckets: [Bucket; 2],
     probe: bool,
     delivered: bool,
     /// Topics of which a record was refused for good on this connection, by hash.
@@ -142,7 +147,8 @@ impl<'a> Link<'a> {
     fn new(core: &'a Core, peer: Peer, start: &Start, arrivals: mpsc::Sender<Arrival>) -> Self {
         let now = Instant::now();
         let Peer { stream, codec, welcome, inbox } = peer;
-        let chains = &core.outbox.chains;
+        let (chains, replay) = (&core.outbox.chains, &core.settings.replay);
+        core.outbox.begin(!start.probe);
         Self {
             core,
             codec,
@@ -156,7 +162,7 @@ impl<'a> Link<'a> {
             fetches: Fetches::default(),
             flights: Flights::new(now),
             written: Vec::new(),
-            bucket: Bucket::new(core.settings.replay.rate_per_s, now),
+            buckets: [f64::from(replay.rate_per_s), replay.bytes_per_s as f64].map(|rate| Bucket::new(rate, now)),
             probe: start.probe,
             delivered: false,
             refused_topics: HashSet::new(),
@@ -265,9 +271,10 @@ impl<'a> Link<'a> {
             return self.on_time(now);
         }
         let holds = self.hold.into_iter().flatten().filter(|until| *until > now);
-        let token = self.waits_for_token(now).then(|| self.bucket.next());
+        let token = self.waits_for_token(now).then(|| self.next_token());
         let next_ping = ping_due.filter(|_| self.pinged.is_none());
-        let due = [patience, pong_due, next_ping, self.stop_at, token, self.next_ripe()];
+        let clock = self.lanes.iter().any(Lane::has_parked).then(|| now + CLOCK_EVERY);
+        let due = [patience, pong_due, next_ping, self.stop_at, token, self.next_ripe(), clock];
         Ok(due.into_iter().flatten().chain(holds).min().unwrap_or(now + Duration::from_secs(3600)))
     }
 
@@ -286,10 +293,15 @@ impl<'a> Link<'a> {
     /// Gives a record up for good: it is counted, logged and taken out of the way.
     fn set_aside(&mut self, lane: usize, sequence: u64, why: &str) {
         let Core { settings, outbox, .. } = self.core;
-        tracing::warn!(bridge = %settings.name, class = lane, sequence, "a message is given up: {why}");
+        tracing::warn!(bridge = %settings.name, class = class_of(lane), sequence, "a message is given up: {why}");
         outbox.tally.set_aside.one();
         self.lanes[lane].set_aside(sequence);
     }
 }
 
-const _: () = assert!(Class::Bulk as usize == LANES - 1);
+impl Drop for Link<'_> {
+    /// What comes while there is no connection queues up behind what waits.
+    fn drop(&mut self) {
+        self.core.outbox.begin(false);
+    }
+}

@@ -1,18 +1,21 @@
 //! What goes out, and when.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::batch::{self, Company};
 use super::flights::Cargo;
+use super::judge::{Judged, Now, judge};
+use super::lane::Lane;
 use super::{End, Link, outgoing};
+use crate::bridge::Class;
+use crate::bridge::lanes::{self, LANES, class_of, topic_hash};
 use crate::bridge::record;
 use crate::bridge::uplink::codec::{Out, Publish};
-use crate::bridge::{Class, LANES};
 use crate::format::{BridgeStatus, Time};
-use crate::model::{Qos, Stamp};
+use crate::model::Qos;
 use crate::store;
 
 /// Bytes that wait to be written before no further record is taken.
@@ -21,16 +24,21 @@ const OUTBOX_BYTES: usize = 64 * 1024;
 /// Bytes on their way before no further record is sent; one record may always go.
 const FLYING_BYTES: usize = 1 << 20;
 
+/// A peer that owes us an acknowledgement for so long, or four round trips, takes nothing: what comes meanwhile queues up.
+const STALLED: Duration = Duration::from_secs(2);
+
 impl Link<'_> {
     /// Sends what may go now, the most important class first, and starts reading where nothing waits.
     pub(super) fn fill(&mut self, now: Instant) -> Result<(), End> {
-        let mut stamp = None;
+        self.steer(now);
+        self.unpark();
+        let mut looked = None;
         loop {
             while self.has_window()
                 && let Some(lane) = (0..LANES).find(|&lane| self.may_send(lane, now))
             {
-                let stamp = stamp.get_or_insert_with(|| self.core.outbox.clock.now());
-                self.send_next(lane, (now, *stamp))?;
+                let clock = *looked.get_or_insert_with(|| Now::of(&self.core.outbox.clock));
+                self.send_next(lane, (now, clock))?;
             }
             if !self.ripen(now) {
                 break;
@@ -48,6 +56,29 @@ impl Link<'_> {
         Ok(())
     }
 
+    /// Takes back what has waited for the clock.
+    fn unpark(&mut self) {
+        if self.lanes.iter().any(Lane::has_parked) {
+            let clock = Now::of(&self.core.outbox.clock);
+            let ripe = |until_ms| clock.offset_ms.is_some() || until_ms <= clock.stamp.mono_ms;
+            self.lanes.iter_mut().for_each(|lane| lane.unpark(ripe));
+        }
+    }
+
+    /// Tells the outbox whether new records may pass a backlog here.
+    fn steer(&self, now: Instant) {
+        let stalled = STALLED.max(self.flights.round_trip().unwrap_or_default() * 4);
+        let alive = !self.probe && self.stop_at.is_none() && self.flights.owing(now) < stalled;
+        self.core.outbox.steer(alive, std::array::from_fn(|class| self.is_behind(lanes::main(class))));
+    }
+
+    /// Whether a lane has a backlog.
+    fn is_behind(&self, lane: usize) -> bool {
+        let (position, newest) = (self.lanes[lane].position(), self.core.outbox.chains[lane].next_sequence());
+        let old = position < self.live_from[lane].min(newest);
+        old || newest.saturating_sub(position) > u64::from(self.core.settings.in_flight)
+    }
+
     fn has_window(&self) -> bool {
         let most = self.core.settings.in_flight.min(self.welcome.receive_max);
         let window = if self.probe { 1 } else { usize::from(most.max(1)) };
@@ -56,8 +87,15 @@ impl Link<'_> {
     }
 
     fn may_send(&mut self, lane: usize, now: Instant) -> bool {
+        self.ready(lane, now)
+            .is_some_and(|next| !self.is_backlog(lane, next) || self.buckets.iter_mut().all(|bucket| bucket.ready(now)))
+    }
+
+    /// The next record of a lane, unless something else than the window or a token is in its way.
+    fn ready(&mut self, lane: usize, now: Instant) -> Option<u64> {
         let held = self.hold[lane].is_some_and(|until| until > now);
-        !held && self.next_of(lane).is_some_and(|next| !self.is_backlog(lane, next) || self.bucket.ready(now))
+        let next = if held { None } else { self.next_of(lane) };
+        next.filter(|next| !self.core.outbox.is_blocked(lane, *next))
     }
 
     /// The next record of a lane, or the last one of its next parcel.
@@ -72,15 +110,25 @@ impl Link<'_> {
     /// Whether a record waits for nothing but a token.
     pub(super) fn waits_for_token(&mut self, now: Instant) -> bool {
         self.has_window()
-            && (0..LANES).any(|lane| {
-                let held = self.hold[lane].is_some_and(|until| until > now);
-                !held && self.next_of(lane).is_some_and(|next| self.is_backlog(lane, next))
-            })
+            && (0..LANES).any(|lane| self.ready(lane, now).is_some_and(|next| self.is_backlog(lane, next)))
+    }
+
+    /// When there will be a token of both kinds.
+    pub(super) fn next_token(&self) -> Instant {
+        let [messages, bytes] = &self.buckets;
+        messages.next().max(bytes.next())
+    }
+
+    /// Takes the tokens for a publish of `bytes` bytes.
+    fn spend(&mut self, bytes: usize) {
+        let [messages, of_bytes] = &mut self.buckets;
+        messages.take(1.0);
+        of_bytes.take(bytes as f64);
     }
 
     /// Whether `sequence` is old. At the end of what was old at first, a lane that has fallen behind by
     /// more than a window since then begins anew.
-    fn is_backlog(&mut self, lane: usize, sequence: u64) -> bool {
+    pub(super) fn is_backlog(&mut self, lane: usize, sequence: u64) -> bool {
         if sequence >= self.live_from[lane] {
             let newest = self.core.outbox.chains[lane].next_sequence();
             if newest - sequence > u64::from(self.core.settings.in_flight) {
@@ -91,9 +139,10 @@ impl Link<'_> {
     }
 
     /// Sends what is next in a lane, or puts it where it waits for company.
-    fn send_next(&mut self, lane: usize, now: (Instant, Stamp)) -> Result<(), End> {
+    fn send_next(&mut self, lane: usize, now: (Instant, Now)) -> Result<(), End> {
         if self.batches[lane].ready().is_some() {
-            return self.send_parcel(lane, now);
+            self.send_parcel(lane, now);
+            return Ok(());
         }
         let Some((sequence, stored)) = self.lanes[lane].take() else { return Ok(()) };
         if self.condemned == Some((lane, sequence)) {
@@ -108,13 +157,33 @@ impl Link<'_> {
                 return Ok(());
             }
         };
+        self.admit(lane, stored, record, now);
+        Ok(())
+    }
+
+    /// Sends a record, unless it has expired, or waits for something.
+    fn admit(&mut self, lane: usize, stored: store::Record, record: record::Record, now: (Instant, Now)) {
+        let (sequence, topic) = (stored.sequence, topic_hash(record.topic.as_str()));
+        let rules = &self.core.outbox.rules;
+        let rule = rules.rule_for(&record.local_topic());
+        let parked = self.lanes[lane].parked_until(topic).map(Judged::Waits);
+        match parked.unwrap_or_else(|| judge(&record, rule, now.1, self.core.settings.clock_wait)) {
+            Judged::Goes => {}
+            Judged::Waits(until_ms) => return self.lanes[lane].park(sequence, topic, until_ms, stored),
+            Judged::Expired => {
+                self.core.outbox.tally.expired.one();
+                return self.lanes[lane].set_aside(sequence);
+            }
+        }
         match self.company(&record) {
             Company::Batch(rule) => self.hold(lane, rule, &stored, record, now),
             // It does not pass records of its topic that wait in a batch.
             Company::Behind(rule) if self.batches[lane].close(rule) => self.lanes[lane].put_back(sequence, stored),
-            Company::Behind(_) | Company::None => self.send_single(lane, &stored, record, now),
+            Company::Behind(_) | Company::None => {
+                let backfill = rule.is_some_and(|rule| rule.fresh) && self.is_backlog(lane, sequence);
+                self.send_single(lane, &stored, record, backfill, now);
+            }
         }
-        Ok(())
     }
 
     fn send_single(
@@ -122,14 +191,14 @@ impl Link<'_> {
         lane: usize,
         stored: &store::Record,
         record: record::Record,
-        (now, stamp): (Instant, Stamp),
+        backfill: bool,
+        (now, clock): (Instant, Now),
     ) {
-        let (sequence, topic) = (stored.sequence, hash(record.topic.as_str()));
-        let Some(mut publish) = outgoing::publish(record, self.dedupe_key(lane, stored), stamp) else {
-            self.core.outbox.tally.expired.one();
-            self.lanes[lane].set_aside(sequence);
-            return;
-        };
+        let (sequence, topic) = (stored.sequence, topic_hash(record.topic.as_str()));
+        let mut publish = outgoing::publish(record, self.dedupe_key(lane, stored), &self.core.outbox.me, clock);
+        if backfill {
+            outgoing::mark_backfill(&mut publish);
+        }
         publish.dup = self.core.sent_before(lane, sequence) && publish.qos != Qos::AtMostOnce;
         let Some(bytes) = self.write(&mut publish) else {
             self.set_aside(lane, sequence, "it is larger than the peer takes");
@@ -147,7 +216,8 @@ impl Link<'_> {
 
     /// The name of a chain in dedupe keys.
     pub(super) fn chain_name(&self, lane: usize) -> String {
-        format!("{}.{lane}", self.core.settings.name)
+        let key = lanes::key(&self.core.settings.name, lane);
+        format!("{}.{}", key.queue, key.class)
     }
 
     /// Gives a publish its packet id and puts it into the outbox. Its size in bytes, unless the peer does not take it.
@@ -170,14 +240,14 @@ impl Link<'_> {
     pub(super) fn departed(&mut self, lane: usize, sequences: &[u64], publish: &Publish, bytes: usize, now: Instant) {
         self.last_sent = now;
         if sequences.last().is_some_and(|last| self.is_backlog(lane, *last)) {
-            self.bucket.take();
+            self.spend(bytes);
         }
         if publish.id == 0 {
             self.written.extend(sequences.iter().map(|sequence| (lane, *sequence)));
         } else {
             self.flights.depart(publish.id, batch::cargo(lane, sequences), bytes, now);
         }
-        self.urgent |= lane == Class::Alarm as usize;
+        self.urgent |= class_of(lane) == Class::Alarm as usize;
         let tally = &self.core.outbox.tally;
         tally.sent.one();
         if publish.dup {
@@ -209,11 +279,4 @@ impl Link<'_> {
         self.flights.depart(publish.id, Cargo::Status, 0, Instant::now());
         Ok(())
     }
-}
-
-/// A short name for a topic.
-pub(super) fn hash(topic: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    topic.hash(&mut hasher);
-    hasher.finish()
 }

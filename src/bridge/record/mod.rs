@@ -76,8 +76,9 @@ impl From<Damaged> for Error {
 
 impl Record {
     /// The topic here.
-    pub fn local_topic(&self) -> &str {
-        self.topic.as_str().get(self.prefix_len..).unwrap_or(self.topic.as_str())
+    pub fn local_topic(&self) -> Topic {
+        let local = self.topic.as_str().get(self.prefix_len..).filter(|_| self.prefix_len > 0);
+        local.and_then(|local| Topic::new(local).ok()).unwrap_or_else(|| self.topic.clone())
     }
 
     /// The bytes for the store.

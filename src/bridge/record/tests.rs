@@ -107,7 +107,7 @@ fn the_first_version_keeps_its_bytes() {
     let body = Body::Publish { payload: (*b"hi").into(), properties: None };
     let topic = Topic::new("p/a").unwrap();
     let record = Record { topic, prefix_len: 2, qos: Qos::AtLeastOnce, retain: true, stamp, body };
-    assert_eq!(record.local_topic(), "a");
+    assert_eq!(record.local_topic().as_str(), "a");
     let mut wanted = vec![1, 2, 0b0000_1011, 2, 3, b'p', b'/', b'a', 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0];
     wanted.extend([7; 16]);
     wanted.extend(b"hi");

@@ -26,6 +26,18 @@ pub struct Rules {
     batch_topics: Vec<Option<Topic>>,
     receive: Vec<Receive>,
     produced: Vec<Filter>,
+    live_first: bool,
+}
+
+/// Which records of its class a new one may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// None.
+    Nothing,
+    /// Those of other topics.
+    Others,
+    /// Those of its own topic too.
+    Everything,
 }
 
 /// Where a message goes, and how.
@@ -41,6 +53,8 @@ pub struct Route {
     pub class: Class,
     /// The local publisher is acknowledged at once.
     pub ack_from_memory: bool,
+    /// Which records of a backlog it may pass.
+    pub pass: Pass,
 }
 
 /// Why a message of the cloud is not let in.
@@ -78,6 +92,7 @@ impl Rules {
             forward: settings.forward.clone(),
             receive: settings.receive.clone(),
             produced: settings.receive.iter().flat_map(produced).collect(),
+            live_first: settings.replay.live_first,
         }
     }
 
@@ -102,24 +117,34 @@ impl Rules {
 
     /// Where messages on `topic` go, whoever published them.
     pub fn route_topic(&self, topic: &Topic) -> Option<Route> {
-        let any = |filters: &[Filter]| filters.iter().any(|filter| filter.matches(topic));
-        if *topic == self.status || any(&self.produced) {
+        if *topic == self.status || any(&self.produced, topic) {
             return None;
         }
-        let rule = &self.forward[self.rule_of(topic)?];
+        let rule = self.rule_for(topic)?;
+        let pass = match rule.fresh {
+            true => Pass::Everything,
+            false if self.live_first => Pass::Others,
+            false => Pass::Nothing,
+        };
         Some(Route {
             topic: Topic::new(&format!("{}{topic}", rule.prefix)).ok()?,
             prefix_len: rule.prefix.len(),
             qos: rule.qos.min(Qos::AtLeastOnce),
             class: rule.class,
             ack_from_memory: rule.ack_from_memory,
+            pass,
         })
     }
 
-    /// The first rule that forwards `topic`, counted from 0.
+    /// The first rule that forwards a local topic, counted from 0. The rules may have changed since a record was
+    /// stored: then it may be another, or none.
     pub fn rule_of(&self, topic: &Topic) -> Option<usize> {
-        let any = |filters: &[Filter]| filters.iter().any(|filter| filter.matches(topic));
-        self.forward.iter().position(|rule| any(&rule.topics) && !any(&rule.except))
+        self.forward.iter().position(|rule| any(&rule.topics, topic) && !any(&rule.except, topic))
+    }
+
+    /// As [`Rules::rule_of`], the rule itself.
+    pub fn rule_for(&self, topic: &Topic) -> Option<&Forward> {
+        self.forward.get(self.rule_of(topic)?)
     }
 
     /// Whether any rule has batches.
@@ -172,6 +197,10 @@ impl Rules {
         let prefix = self.forward.first().map_or("", |rule| &rule.prefix);
         Topic::new(&format!("{prefix}{}", self.status)).unwrap_or_else(|_| self.status.clone())
     }
+}
+
+fn any(filters: &[Filter], topic: &Topic) -> bool {
+    filters.iter().any(|filter| filter.matches(topic))
 }
 
 /// Whether only the gateway itself speaks on `topic`: below `<gateway>/bridge` and `<gateway>/gateway`.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Parcel;
-use crate::bridge::link::outgoing::corrected;
+use crate::bridge::link::judge::Now;
 use crate::bridge::record::{Body, Record};
 use crate::bridge::settings::Batch;
 use crate::bridge::uplink::codec::Publish;
 use crate::format::batch::{self, Header, Item};
-use crate::model::{Properties, Qos, Stamp, Topic};
+use crate::model::{Properties, Qos, Topic};
 
 /// The publish for `parcel` at `now`, without packet id, on `topic` at the cloud.
-pub(super) fn publish(parcel: &Parcel, rule: &Batch, topic: Topic, header: &Header<'_>, now: Stamp) -> Publish {
+pub(super) fn publish(parcel: &Parcel, rule: &Batch, topic: Topic, header: &Header<'_>, now: Now) -> Publish {
     let items: Vec<_> =
         parcel.records.iter().map(|held| item(&held.record, (held.start, held.sequence), now)).collect();
     let payload = batch::encode(rule.encoding, rule.compress, header, &items);
@@ -34,7 +34,7 @@ pub(super) fn publish(parcel: &Parcel, rule: &Batch, topic: Topic, header: &Head
 }
 
 /// What a record adds to a batch before compression, in bytes, roughly.
-pub(super) fn estimate(rule: &Batch, record: &Record, now: Stamp) -> usize {
+pub(super) fn estimate(rule: &Batch, record: &Record, now: Now) -> usize {
     batch::estimate(rule.encoding, &item(record, (0, 0), now))
 }
 
@@ -49,8 +49,8 @@ pub(super) fn fits(record: &Record) -> bool {
     }
 }
 
-fn item(record: &Record, (start, sequence): (u32, u64), now: Stamp) -> Item<'_> {
-    let stamp = corrected(record.stamp, now);
+fn item(record: &Record, (start, sequence): (u32, u64), now: Now) -> Item<'_> {
+    let stamp = now.corrected(record.stamp);
     let body = match &record.body {
         Body::Sample(sample, _) => {
             let measure = &sample.reading.measure;

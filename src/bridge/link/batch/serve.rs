@@ -4,21 +4,22 @@ use tokio::time::Instant;
 
 use super::{Company, Held, Limits, Parcel, pack};
 use crate::bridge::link::flights::Cargo;
-use crate::bridge::link::outgoing::known_age;
-use crate::bridge::link::send::hash;
-use crate::bridge::link::{End, Link};
+use crate::bridge::link::judge::{Now, known_age};
+use crate::bridge::link::outgoing;
+use crate::bridge::lanes::{LANES, class_of, topic_hash};
+use crate::bridge::link::Link;
 use crate::bridge::record::Record;
 use crate::bridge::uplink::codec::Publish;
-use crate::bridge::{Class, LANES};
+use crate::bridge::{Class, hops};
 use crate::format::batch::Header;
-use crate::model::{Qos, Stamp, Topic};
+use crate::model::Qos;
 use crate::store;
 
 impl Link<'_> {
     /// How `record` travels, by the first rule that forwards its topic today.
     pub(in crate::bridge::link) fn company(&self, record: &Record) -> Company {
         let rules = &self.core.outbox.rules;
-        let rule = || rules.rule_of(&Topic::new(record.local_topic()).ok()?);
+        let rule = || rules.rule_of(&record.local_topic());
         match rules.batches().then(rule).flatten().filter(|rule| rules.batch(*rule).is_some()) {
             None => Company::None,
             Some(rule) if pack::fits(record) => Company::Batch(rule),
@@ -33,15 +34,15 @@ impl Link<'_> {
         rule: usize,
         stored: &store::Record,
         record: Record,
-        (now, stamp): (Instant, Stamp),
+        (now, clock): (Instant, Now),
     ) {
         let Some((batch, _)) = self.core.outbox.rules.batch(rule) else { return };
         let alone = self.probe || self.lanes[lane].is_alone(stored.sequence);
         let count = if alone { 1 } else { batch.max_count };
-        let age = known_age(record.stamp, stamp);
+        let age = known_age(record.stamp, clock.stamp);
         // Alarms wait for nobody; a backlog of them still fills batches.
-        let patience = if lane == Class::Alarm as usize { Default::default() } else { batch.max_age };
-        let (bytes, hash) = (pack::estimate(batch, &record, stamp), hash(record.topic.as_str()));
+        let patience = if class_of(lane) == Class::Alarm as usize { Default::default() } else { batch.max_age };
+        let (bytes, hash) = (pack::estimate(batch, &record, clock), topic_hash(record.topic.as_str()));
         let held = Held { sequence: stored.sequence, start: stored.start, hash, record, bytes };
         self.lanes[lane].hold(stored.sequence, hash);
         let batches = &mut self.batches[lane];
@@ -78,10 +79,10 @@ impl Link<'_> {
     pub(in crate::bridge::link) fn send_parcel(
         &mut self,
         lane: usize,
-        (now, stamp): (Instant, Stamp),
-    ) -> Result<(), End> {
-        let Some(parcel) = self.batches[lane].take() else { return Ok(()) };
-        let Some(mut publish) = self.packed(lane, &parcel, stamp) else { return Ok(()) };
+        (now, clock): (Instant, Now),
+    ) {
+        let Some(parcel) = self.batches[lane].take() else { return };
+        let Some(mut publish) = self.packed(lane, &parcel, clock) else { return };
         let Some(bytes) = self.write(&mut publish) else {
             match parcel.records.as_slice() {
                 [held] => self.set_aside(lane, held.sequence, "it is larger than the peer takes"),
@@ -91,7 +92,7 @@ impl Link<'_> {
                     self.batches[lane].put_first(first);
                 }
             }
-            return Ok(());
+            return;
         };
         for held in &parcel.records {
             self.lanes[lane].sent(held.sequence, held.hash, publish.id);
@@ -99,14 +100,18 @@ impl Link<'_> {
         let sequences: Vec<u64> = parcel.records.iter().map(|held| held.sequence).collect();
         self.core.outbox.tally.batches.one();
         self.departed(lane, &sequences, &publish, bytes, now);
-        Ok(())
     }
 
-    fn packed(&self, lane: usize, parcel: &Parcel, stamp: Stamp) -> Option<Publish> {
+    fn packed(&mut self, lane: usize, parcel: &Parcel, clock: Now) -> Option<Publish> {
         let (batch, topic) = self.core.outbox.rules.batch(parcel.rule)?;
         let store = self.core.store.id().to_string();
         let header = Header { store: &store, chain: &self.chain_name(lane) };
-        let mut publish = pack::publish(parcel, batch, topic.clone(), &header, stamp);
+        let mut publish = pack::publish(parcel, batch, topic.clone(), &header, clock);
+        hops::mark(publish.properties.get_or_insert_default(), &self.core.outbox.me);
+        let last = parcel.records.last()?.sequence;
+        if self.core.settings.forward.get(parcel.rule)?.fresh && self.is_backlog(lane, last) {
+            outgoing::mark_backfill(&mut publish);
+        }
         let repeated = parcel.records.iter().all(|held| self.core.sent_before(lane, held.sequence));
         publish.dup = repeated && publish.qos != Qos::AtMostOnce;
         Some(publish)
