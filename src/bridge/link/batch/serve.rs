@@ -3,11 +3,11 @@
 use tokio::time::Instant;
 
 use super::{Company, Held, Limits, Parcel, pack};
+use crate::bridge::lanes::{LANES, class_of, topic_hash};
+use crate::bridge::link::Link;
 use crate::bridge::link::flights::Cargo;
 use crate::bridge::link::judge::{Now, known_age};
 use crate::bridge::link::outgoing;
-use crate::bridge::lanes::{LANES, class_of, topic_hash};
-use crate::bridge::link::Link;
 use crate::bridge::record::Record;
 use crate::bridge::uplink::codec::Publish;
 use crate::bridge::{Class, hops};
@@ -76,11 +76,7 @@ impl Link<'_> {
     }
 
     /// Sends the next parcel of a lane; one that is larger than the peer takes goes in two halves.
-    pub(in crate::bridge::link) fn send_parcel(
-        &mut self,
-        lane: usize,
-        (now, clock): (Instant, Now),
-    ) {
+    pub(in crate::bridge::link) fn send_parcel(&mut self, lane: usize, (now, clock): (Instant, Now)) {
         let Some(parcel) = self.batches[lane].take() else { return };
         let Some(mut publish) = self.packed(lane, &parcel, clock) else { return };
         let Some(bytes) = self.write(&mut publish) else {
