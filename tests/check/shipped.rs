@@ -200,6 +200,7 @@ fn the_sample_shows_the_defaults_of_devices_and_bridges() {
         username = "weir"
         [[bridge.forward]]
         topics = ["weir/#"]
+        ttl = "30d"
         batch = { topic = "weir/batch/telemetry" }
         [[bridge.receive]]
         topics = ["sites/north/cmd/#"]
