@@ -52,10 +52,26 @@ pub struct Sensor {
     pub simulated: bool,
 }
 
+/// What became of the readings of one measure since the start: `taken` = `published` + the sum of `filtered`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The measure.
+    pub measure: String,
+    /// Readings that the device gave.
+    pub taken: u64,
+    /// Those that went to the hub.
+    pub published: u64,
+    /// Of those: outside what the device or the `range` filter holds possible.
+    pub suspect: u64,
+    /// Those that were held back, by filter.
+    pub filtered: Vec<(&'static str, u64)>,
+}
+
 /// What outlives a reopening.
 #[derive(Default)]
 struct Memory {
     sequences: HashMap<String, u64>,
+    suspect: HashMap<String, u64>,
     last: HashMap<String, Sample>,
     chains: HashMap<String, Chain>,
 }
@@ -162,6 +178,23 @@ impl Sampler {
         }
     }
 
+    /// What became of all readings, by measure.
+    pub fn accounts(&self) -> Vec<Account> {
+        self.memory(|memory| {
+            let account = |(measure, chain): (&String, &Chain)| {
+                let (counts, suspect) = (chain.counts(), memory.suspect.get(measure).copied().unwrap_or_default());
+                Account {
+                    measure: measure.clone(),
+                    taken: counts.taken,
+                    published: counts.passed,
+                    suspect,
+                    filtered: chain.filtered_by().collect(),
+                }
+            };
+            memory.chains.iter().map(account).collect()
+        })
+    }
+
     /// The sensor's name.
     pub fn name(&self) -> &Name {
         &self.sensor.name
@@ -257,7 +290,11 @@ impl<'s> Rounds<'s> {
             let passed = memory.chains.entry(measure.to_string()).or_insert_with(fresh).apply(raw)?;
             let count = memory.sequences.entry(measure.to_string()).or_default();
             *count += 1;
-            Some(Sample { sequence: *count, ..passed })
+            let sequence = *count;
+            if passed.quality == Quality::Suspect {
+                *memory.suspect.entry(measure.to_string()).or_default() += 1;
+            }
+            Some(Sample { sequence, ..passed })
         })
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stdout, reason = "what was measured is shown with the test")]
 
+#[path = "gateway/books.rs"]
+mod books;
 #[path = "gateway/cloud.rs"]
 mod cloud;
 

@@ -1,6 +1,8 @@
 //! The store from outside: handles, the real disk, what is written and what it costs.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+#[path = "store/books.rs"]
+mod books;
 #[path = "store/costs.rs"]
 mod costs;
 #[path = "store/failing.rs"]

@@ -1,6 +1,6 @@
 //! The other end of the control socket.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
@@ -34,6 +34,22 @@ impl Target {
             Some(config) => Ok(socket_path(&plan::state_dir_of(&Sources::read(config)?))),
             None => Ok(PathBuf::from(SERVICE)),
         }
+    }
+
+    /// Whether a gateway listens there. What is there and does not let us in is an error.
+    pub(super) fn is_reachable(&self) -> anyhow::Result<bool> {
+        let path = self.path()?;
+        match UnixStream::connect(&path) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("cannot reach the gateway at {}", path.display())),
+        }
+    }
+
+    /// The configuration of the gateway, unless it was named by its socket.
+    pub(super) fn configuration(&self) -> Option<PathBuf> {
+        let usual = || self.socket.is_none().then(|| PathBuf::from(plan::DEFAULT_PATH));
+        self.config.clone().or_else(usual)
     }
 
     /// Sends `request`; the answers come one by one.

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod control;
 mod drivers;
+mod gaps;
 mod init;
 mod live;
 mod man;
@@ -16,6 +17,7 @@ mod run;
 mod status;
 mod store;
 mod sub;
+mod table;
 mod user;
 
 use std::io::{self, Write};
@@ -51,6 +53,8 @@ enum Command {
     Plan(outlook::Args),
     /// Show how a running gateway is
     Status(status::Args),
+    /// List everything that is missing: dropped messages and times without readings
+    Gaps(gaps::Args),
     /// Look into the store: list, verify
     Store(store::Args),
     /// Say who may log in at the hub: add, remove, list
@@ -107,6 +111,7 @@ impl Command {
             Command::Pub(args) => publish::run(args),
             Command::Plan(args) => outlook::run(&args),
             Command::Status(args) => status::run(&args),
+            Command::Gaps(args) => gaps::run(&args),
             Command::Store(args) => store::run(&args),
             Command::User(args) => user::run(&args),
             Command::Completions(args) => completions::run(&args),

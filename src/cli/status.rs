@@ -7,7 +7,8 @@ use anyhow::bail;
 use super::Exit;
 use super::control::Target;
 use crate::gateway::control::{Answer, Request};
-use crate::gateway::report::{ChainReport, PartReport, Report};
+use crate::gateway::ledger::{BridgeAccount, SensorAccount};
+use crate::gateway::report::{PartReport, Report};
 
 /// `weir status`
 #[derive(Debug, clap::Args)]
@@ -53,8 +54,55 @@ fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     if store.errors + store.damage > 0 {
         writeln!(out, "         {} failed writes, {} damaged pieces", store.errors, store.damage)?;
     }
-    for ChainReport { key, backlog, elided, refused, lost } in &store.chains {
-        writeln!(out, "         {key}: {backlog} waiting, {elided} never written, {refused} refused, {lost} lost")?;
+    books(report, out)?;
+    Ok(())
+}
+
+/// What became of everything, and what is missing.
+fn books(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    let ledger = &report.ledger;
+    if !ledger.is_even() {
+        writeln!(out, "         THE BOOKS DO NOT ADD UP: please report it, with `weir status --json`")?;
+    }
+    let sum = |of: fn(&SensorAccount) -> u64| ledger.sensors.iter().map(of).sum::<u64>();
+    let (taken, published) = (sum(|account| account.taken), sum(|account| account.published));
+    if taken > 0 {
+        writeln!(out, "readings {taken} taken = {published} published + {} filtered", taken - published)?;
+    }
+    for account in &ledger.bridges {
+        print_account(account, out)?;
+    }
+    let gaps = &report.gaps;
+    if !gaps.bridges.is_empty() || !gaps.sensors.is_empty() {
+        let missing: u64 = gaps.bridges.iter().map(|gap| gap.records).sum();
+        let untold = gaps.bridges.iter().filter(|gap| !gap.told).count();
+        let (times, sensors) = (gaps.bridges.len(), gaps.sensors.len());
+        write!(out, "gaps     {times} in messages ({missing} missing, {untold} not told to the cloud yet), ")?;
+        writeln!(out, "{sensors} in readings: `weir gaps` lists them")?;
+    }
+    Ok(())
+}
+
+fn print_account(account: &BridgeAccount, out: &mut impl Write) -> std::io::Result<()> {
+    let BridgeAccount { bridge, class, stored, acknowledged, waiting, dropped, refused, in_use } = account;
+    let lost: u64 = dropped.values().sum();
+    write!(
+        out,
+        "messages {bridge} {class}: {stored} stored = {acknowledged} delivered + {waiting} waiting + {lost} dropped"
+    )?;
+    if lost > 0 {
+        let causes: Vec<_> = dropped.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+        write!(out, " ({})", causes.join(", "))?;
+    }
+    if *refused > 0 {
+        write!(out, "; {refused} refused")?;
+    }
+    writeln!(out)?;
+    if !in_use && *waiting > 0 {
+        writeln!(
+            out,
+            "ATTENTION no bridge is called {bridge}: {waiting} messages wait for one; `weir store drop {bridge}` deletes them"
+        )?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The control socket: how `weir status`, `weir sub` and `weir pub` talk to a running gateway.
+//! The control socket: how `weir status`, `weir gaps`, `weir sub` and `weir pub` talk to a running gateway.
 //!
 //! A Unix socket with mode 0660, so that the owner's group decides who may use it. One request is one
 //! line of JSON, answers are lines of JSON; a connection carries one request.
@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::gaps::Gaps;
 use super::report::{Report, Reporter};
 use crate::hub::Hub;
 use crate::model::{Filter, Message, Origin, Qos, Topic, Verdict};
@@ -35,6 +36,8 @@ const QUEUE: usize = 1024;
 pub enum Request {
     /// How everything is: one [`Answer::Status`].
     Status,
+    /// What is missing: one [`Answer::Gaps`].
+    Gaps,
     /// Every message that matches: [`Answer::Message`] after [`Answer::Message`].
     Sub {
         /// Topic filters.
@@ -59,6 +62,8 @@ pub enum Request {
 pub enum Answer {
     /// How everything is.
     Status(Box<Report>),
+    /// What is missing.
+    Gaps(Gaps),
     /// A message that matched.
     Message {
         /// Topic name.
@@ -149,6 +154,7 @@ impl Client {
         timeout(PATIENCE, reader.read_line(&mut line)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         match serde_json::from_str(&line) {
             Ok(Request::Status) => send(&mut writer, &Answer::Status(Box::new(self.reporter.report()))).await,
+            Ok(Request::Gaps) => send(&mut writer, &Answer::Gaps(self.reporter.gaps())).await,
             Ok(Request::Sub { filters }) => self.sub(&filters, reader, &mut writer).await,
             Ok(Request::Pub { topic, payload, qos, retain }) => {
                 let answer = self.publish(&topic, payload, qos, retain).await;

@@ -4,12 +4,15 @@
 //! store may end the process; everything else is kept alive by its supervisor.
 
 pub mod control;
+pub mod gaps;
+pub mod ledger;
 mod phase;
 mod reload;
 pub mod report;
 mod start;
 mod status;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use crate::hub::Hub;
 use crate::model::{Filter, Name};
 use crate::plan::Plan;
 use crate::runtime::{Board, Clock, systemd};
+use crate::sampler::Sampler;
 use crate::store::Store;
 use crate::store::disk::Disk;
 
@@ -54,6 +58,7 @@ pub struct Gateway {
     board: Board,
     clock: Clock,
     bridges: Vec<Arc<Bridge>>,
+    samplers: Arc<HashMap<Name, Arc<Sampler>>>,
     devices: Phase,
     uplinks: Phase,
     core: Phase,
@@ -82,6 +87,7 @@ impl Gateway {
             board: Board::new(clock.clone()),
             clock,
             bridges: Vec::new(),
+            samplers: Arc::default(),
             devices: Phase::new("devices"),
             uplinks: Phase::new("bridges"),
             core,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::gaps::Gaps;
+use super::ledger::{Bookkeeper, Ledger};
 use crate::format::Time;
 use crate::hub::{Counters, Hub};
 use crate::model::Name;
@@ -25,6 +27,10 @@ pub struct Report {
     pub hub: Vec<(String, u64)>,
     /// The store.
     pub store: StoreReport,
+    /// What became of every reading and every message.
+    pub ledger: Ledger,
+    /// What is missing, told as gaps in the store or by sensors that were dead.
+    pub gaps: Gaps,
 }
 
 /// One sensor, output or bridge.
@@ -94,6 +100,7 @@ pub(super) struct Reporter {
     pub(super) store: Store,
     pub(super) board: Board,
     pub(super) clock: Clock,
+    pub(super) books: Bookkeeper,
 }
 
 impl Reporter {
@@ -106,7 +113,15 @@ impl Reporter {
             parts: self.board.all().iter().map(|(part, status)| part_report(part, status)).collect(),
             hub: hub_report(&self.hub.counters()),
             store: store_report(&self.store.status()),
+            ledger: self.books.ledger(),
+            gaps: self.gaps(),
         }
+    }
+
+    /// What is missing.
+    pub(super) fn gaps(&self) -> Gaps {
+        let chains = self.store.status().chains;
+        Gaps::of_chains(chains.iter().map(|chain| (&chain.key, &chain.gaps[..]))).with_sensors(&self.board)
     }
 }
 

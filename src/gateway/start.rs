@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::ledger::Bookkeeper;
 use super::report::Reporter;
 use super::status::Teller;
 use super::{Gateway, control};
@@ -49,10 +50,22 @@ impl Gateway {
         for output in outputs {
             self.start_output(output, &buses, link.clone());
         }
-        let samplers = sensors.into_iter().map(|sensor| self.start_sensor(sensor, &buses)).collect();
+        self.samplers = Arc::new(sensors.into_iter().map(|sensor| self.start_sensor(sensor, &buses)).collect());
+        let samplers = Arc::clone(&self.samplers);
         let (gateway, hub, board) = (self.name.clone(), self.hub.clone(), self.board.clone());
         let stop = self.core.stop();
         self.core.spawn(Teller { gateway, hub, board, samplers }.run(stop));
+        self.core.spawn(self.bookkeeper().run(self.core.stop()));
+    }
+
+    fn bookkeeper(&self) -> Bookkeeper {
+        Bookkeeper {
+            gateway: self.name.clone(),
+            hub: self.hub.clone(),
+            store: self.store.clone(),
+            samplers: Arc::clone(&self.samplers),
+            clock: self.clock.clone(),
+        }
     }
 
     fn start_sensor(&mut self, plan: SensorPlan, buses: &Buses) -> (Name, Arc<Sampler>) {
@@ -129,6 +142,7 @@ impl Gateway {
             store: self.store.clone(),
             board: self.board.clone(),
             clock: self.clock.clone(),
+            books: self.bookkeeper(),
         };
         let client = control::Client { hub: self.hub.clone(), reporter: Arc::new(reporter), own: own.into() };
         let stop = self.core.stop();

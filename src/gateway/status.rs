@@ -17,7 +17,7 @@ pub(super) struct Teller {
     pub(super) gateway: Name,
     pub(super) hub: Hub,
     pub(super) board: Board,
-    pub(super) samplers: HashMap<Name, Arc<Sampler>>,
+    pub(super) samplers: Arc<HashMap<Name, Arc<Sampler>>>,
 }
 
 impl Teller {

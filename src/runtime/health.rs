@@ -2,7 +2,7 @@
 //!
 //! Invariant: last good and last fault stand side by side; a fault never erases when it last went well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,6 +71,20 @@ impl State {
     }
 }
 
+/// Times without a good round that are remembered for each part; the oldest are forgotten.
+const HOLES: usize = 16;
+
+/// A time in which a part had to be opened anew, and gave nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// The last good round before; when it was first looked at, if there was none.
+    pub from: Stamp,
+    /// The first good round after; nothing while it lasts.
+    pub to: Option<Stamp>,
+    /// The word of the last fault.
+    pub reason: &'static str,
+}
+
 /// All that is known of one part.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -92,9 +106,35 @@ pub struct Status {
     pub skipped: u64,
     /// Readings that filters held back.
     pub filtered: u64,
+    /// When it was first looked at.
+    began: Stamp,
+    /// It has been dead since the last good round.
+    died: bool,
+    /// The last times without a good round, oldest first.
+    holes: VecDeque<Hole>,
 }
 
 impl Status {
+    /// The last times in which it was dead, oldest first; the last one may not be over yet.
+    pub fn holes(&self) -> impl Iterator<Item = Hole> {
+        self.holes.iter().copied().chain(self.hole(None))
+    }
+
+    /// The time since the last good round, when it has died in it.
+    fn hole(&self, to: Option<Stamp>) -> Option<Hole> {
+        let reason = self.last_fault.as_ref().map_or("unknown", |(fault, _)| fault.word());
+        self.died.then(|| Hole { from: self.last_good.unwrap_or(self.began), to, reason })
+    }
+
+    /// Notes the end of the hole, if there is one.
+    fn revive(&mut self, now: Stamp) {
+        self.holes.extend(self.hole(Some(now)));
+        self.died = false;
+        if self.holes.len() > HOLES {
+            self.holes.pop_front();
+        }
+    }
+
     fn starting(since: Stamp) -> Self {
         Self {
             state: State::Starting,
@@ -106,6 +146,9 @@ impl Status {
             good: 0,
             skipped: 0,
             filtered: 0,
+            began: since,
+            died: false,
+            holes: VecDeque::new(),
         }
     }
 }
@@ -175,6 +218,7 @@ impl Health {
     /// A round went well.
     pub fn good(&self) {
         self.change(|status, now| {
+            status.revive(now);
             status.good += 1;
             status.last_good = Some(now);
             status.state = State::Ok;
@@ -212,6 +256,7 @@ impl Health {
                 *status.faults.entry(fault.word()).or_default() += 1;
             }
             status.last_fault = Some((fault.clone(), now));
+            status.died |= state == State::Dead;
             status.state = state;
         });
     }
@@ -254,5 +299,32 @@ mod tests {
         assert_eq!(status.faults.get("nack"), Some(&1));
         assert_eq!(*changes.borrow(), 3, "starting, ok, degraded, dead are three changes");
         assert_eq!(board.summary(), "0 ok, 0 starting, 0 degraded, 1 dead");
+    }
+
+    #[test]
+    fn times_without_a_good_round_are_remembered_and_bounded() {
+        let board = Board::new(Clock::system());
+        let part = Part::Sensor(Name::new("x").unwrap());
+        let health = board.health(part.clone());
+        let holes = || board.status(&part).unwrap().holes().collect::<Vec<_>>();
+        health.good();
+        health.strike(&Fault::Nack);
+        health.good();
+        assert_eq!(holes(), [], "one bad round is a strike and no more");
+        let last_good = board.status(&part).unwrap().last_good.unwrap();
+        health.strike(&Fault::Nack);
+        health.dead(&Fault::Nack);
+        // It is opened anew, and fails again at the first round.
+        health.strike(&Fault::Timeout);
+        let open = holes();
+        assert_eq!(open, [Hole { from: last_good, to: None, reason: Fault::Timeout.word() }]);
+        health.good();
+        let closed = holes();
+        assert!(closed.len() == 1 && closed[0].from == last_good && closed[0].to.is_some(), "{closed:?}");
+        for _ in 0..2 * HOLES {
+            health.dead(&Fault::Nack);
+            health.good();
+        }
+        assert_eq!(holes().len(), HOLES);
     }
 }

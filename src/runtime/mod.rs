@@ -10,5 +10,5 @@ pub mod systemd;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
-pub use health::{Board, Health, Part, State, Status};
+pub use health::{Board, Health, Hole, Part, State, Status};
 pub use supervise::supervise;

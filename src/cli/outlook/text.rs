@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::cli::table::numbers;
 use crate::config::units::Every;
 use crate::plan::outlook::{Assumptions, BridgeOutlook, Outlook, SensorOutlook, Span, StoreOutlook, Wear};
 
@@ -29,7 +30,7 @@ fn sensors(outlook: &Outlook, assumptions: &Assumptions, out: &mut impl Write) -
     }
     let unknown =
         assumptions.lan.is_empty().then_some("what devices on the LAN publish is not known: --lan \"10/s x 64B\"");
-    table(&rows, out)?;
+    numbers(rows, out)?;
     unknown.map_or(Ok(()), |line| writeln!(out, "{line}"))
 }
 
@@ -57,7 +58,7 @@ fn bridge(bridge: &BridgeOutlook, out: &mut impl Write) -> io::Result<()> {
             span(class.days_offline, days),
         ]);
     }
-    table(&rows, out)?;
+    numbers(rows, out)?;
     for drain in &bridge.drains {
         let time = drain
             .seconds
@@ -82,7 +83,7 @@ fn bridge(bridge: &BridgeOutlook, out: &mut impl Write) -> io::Result<()> {
     rows.extend(
         link.ways.iter().map(|way| vec![format!("readings in {}", way.way), span(way.mb_per_month, megabytes)]),
     );
-    table(&rows, out)
+    numbers(rows, out)
 }
 
 fn store(store: &StoreOutlook, assumptions: &Assumptions, out: &mut impl Write) -> io::Result<()> {
@@ -94,7 +95,7 @@ fn store(store: &StoreOutlook, assumptions: &Assumptions, out: &mut impl Write) 
     };
     rows.push(row("link up", &store.online));
     rows.push(row("no link, for ever", &store.offline));
-    table(&rows, out)?;
+    numbers(rows, out)?;
     let ms = assumptions.round_trip.as_millis();
     writeln!(
         out,
@@ -102,21 +103,6 @@ fn store(store: &StoreOutlook, assumptions: &Assumptions, out: &mut impl Write) 
     )?;
     writeln!(out, "assumed: a card of 32 GB x 500 writes is 16 TB; a write of 4 kB wears it like ten of them")?;
     writeln!(out, "not in it: the system's own writes, and what devices on the LAN have kept (retained, sessions)")
-}
-
-/// Columns as wide as they have to be; the first is flush left, the others flush right.
-fn table(rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in rows {
-        let mut line = format!("{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            line += &format!("  {cell:>width$}");
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
 }
 
 /// `least to most`, or one of them when they look the same.
