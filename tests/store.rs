@@ -17,3 +17,5 @@ mod pinned;
 mod real;
 #[path = "store/support.rs"]
 mod support;
+#[path = "store/thinning.rs"]
+mod thinning;

@@ -61,7 +61,7 @@ impl Cause {
 
     /// The consumer's own decision, about single records between others.
     fn is_given_up(self) -> bool {
-        matches!(self, Cause::Expired | Cause::Refused | Cause::Thinned)
+        matches!(self, Cause::Expired | Cause::Refused)
     }
 }
 
@@ -227,7 +227,8 @@ impl Gaps {
     /// The part of a range that is left when what is missing already is taken from both ends.
     pub(crate) fn news(&self, mut first: u64, mut last: u64, cause: Cause) -> (u64, u64) {
         // What was found damaged once is not counted again, even where the list does not know it exactly any more.
-        let covers = |gap: &&Gap| gap.exact || cause == Cause::Damage;
+        let joined = |gap: &Gap| cause == Cause::Damage && matches!(gap.cause, Cause::Damage | Cause::Several);
+        let covers = |gap: &&Gap| gap.exact || joined(gap);
         for gap in self.list.iter().filter(covers) {
             if gap.first <= first && first <= gap.last {
                 first = gap.last + 1;
@@ -250,6 +251,12 @@ impl Gaps {
     pub(crate) fn cover(&self, first: u64, last: u64) -> bool {
         let (first, last) = self.news(first, last, Cause::Quota);
         first > last
+    }
+
+    /// Whether a sequence went with its whole segment.
+    pub(crate) fn dropped_with(&self, sequence: u64) -> bool {
+        let whole = |gap: &&Gap| gap.exact && matches!(gap.cause, Cause::Quota | Cause::ByHand);
+        self.list.iter().filter(whole).any(|gap| (gap.first..=gap.last).contains(&sequence))
     }
 
     /// The consumer's receiver knows of a gap; not when it has grown meanwhile.
@@ -313,10 +320,10 @@ mod tests {
     fn too_many_become_fewer_and_nothing_living_is_covered_by_that() {
         let mut gaps = Gaps::default();
         (1..=40).for_each(|n| gaps.add(gap(Cause::Damage, 10 * n, 10 * n + 1), 0));
+        assert!(gaps.cover(400, 401) && gaps.cover(70, 71) && !gaps.cover(70, 72));
         gaps.squeeze(10, 55);
         assert_eq!((gaps.list.len(), gaps.dropped.total(), gaps.within(0, 1000)), (10, 80, 80));
-        assert!(!gaps.cover(72, 79) && gaps.cover(400, 401));
-        assert!(gaps.list.iter().all(|gap| gap.cause == Cause::Damage));
+        assert!(gaps.cover(400, 401) && !gaps.cover(72, 79), "what was joined covers nothing any more");
         // Found once more after a restart: not counted again.
         let (first, last) = gaps.news(70, 71, Cause::Damage);
         assert!(first > last);

@@ -30,6 +30,6 @@ pub use handle::{Chain, Store};
 pub use inspect::{ChainInfo, Listing, Report, SegmentInfo, inspect, verify};
 pub use settings::{Settings, WhenFull};
 pub use types::{
-    ChainKey, ChainStatus, CloseError, Full, OpenError, ReadError, Record, Refused, Settle, Settled, Status, StoreId,
-    Totals,
+    ChainKey, ChainStatus, CloseError, Full, NotReplaced, OpenError, ReadError, Record, Refused, Sealed, Settle,
+    Settled, Status, StoreId, Totals, Want,
 };

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::engine::{Chain, Engine, NoCommit};
 use super::pending::Cell;
-use super::types::Refused;
+use super::settings::WhenFull;
+use super::types::{Refused, Want};
 use super::words::Words;
 
 /// Acknowledgements that ride in no frame are written this often at most.
@@ -14,6 +15,13 @@ const ACK_PAUSE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(1);
 /// What consumers say about gaps goes to the ledger this often at most.
 const WORDS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Records wait so long for who thins before something is dropped for them.
+const THIN_PATIENCE: Duration = Duration::from_secs(10);
+/// Whether there is room meanwhile is looked at this often.
+const THIN_RETRY: Duration = Duration::from_millis(200);
+/// Classes below this are too important to wait for who thins.
+const PATIENT_RANK: u8 = 2;
 
 /// Moves records from memory to the disk.
 pub(crate) struct Pump {
@@ -25,12 +33,27 @@ pub(crate) struct Pump {
     next_words: Duration,
     /// Since when chains refuse for want of space.
     full_since: Option<Duration>,
+    /// Chains that wait for who thins, and since when.
+    thinning: Vec<(usize, Duration)>,
+    /// When they try again.
+    next_thin: Duration,
+    /// Somebody thins, and has not said that there is nothing more to thin.
+    pub(crate) thinner: bool,
 }
 
 impl Pump {
     /// A run that begins at `now`.
     pub(crate) fn new(now: Duration) -> Self {
-        Self { next_commit: now, next_try: now, next_ack: now + ACK_PAUSE, next_words: now, full_since: None }
+        Self {
+            next_commit: now,
+            next_try: now,
+            next_ack: now + ACK_PAUSE,
+            next_words: now,
+            full_since: None,
+            thinning: Vec::new(),
+            next_thin: now,
+            thinner: false,
+        }
     }
 
     /// Does what is due. Returns when to come again, if nothing happens before. `cells[i]` belongs
@@ -51,6 +74,7 @@ impl Pump {
     /// Writes everything that waits, whether due or not; refuses what cannot be written. Returns how many that were.
     pub(crate) fn finish(&mut self, engine: &mut Engine, cells: &[Arc<Cell>]) -> usize {
         let ready = engine.get_ready().is_ok();
+        engine.patient = false;
         take_acks(engine, cells);
         let ripe = ripe_words(cells);
         if ready && !ripe.is_empty() && engine.take_words(&ripe).is_err() {
@@ -136,11 +160,21 @@ impl Pump {
         }
         let max_loss = engine.settings().max_loss;
         let due = |cell: &Cell| cell.due(max_loss).is_some_and(|at| at <= now);
-        let indexes = (0..cells.len()).filter(|&index| due(&cells[index]));
+        let indexes =
+            (0..cells.len()).filter(|&index| due(&cells[index]) && (now >= self.next_thin || !self.waits(index)));
         let Some(index) = indexes.min_by_key(|&index| rank(&cells[index], max_loss, now)) else { return };
         self.next_commit = now + Duration::from_secs(1) / engine.settings().max_commits_per_s.max(1);
-        match commit_one(engine, &cells[index], index) {
+        let since = self.thinning.iter().find(|(waiting, _)| *waiting == index).map_or(now, |(_, since)| *since);
+        let patient = self.thinner && now < since + THIN_PATIENCE && cells[index].key.rank() >= PATIENT_RANK;
+        engine.patient = patient && engine.settings().when_full == WhenFull::Thin;
+        let result = commit_one(engine, &cells[index], index);
+        self.thinning.retain(|(waiting, _)| *waiting != index);
+        match result {
             Ok(()) => {}
+            Err(NoCommit::Thinning) => {
+                self.thinning.push((index, since));
+                self.next_thin = now + THIN_RETRY;
+            }
             Err(NoCommit::Disk) => self.next_try = now + RETRY,
             Err(NoCommit::Quota) => {
                 self.full_since = Some(now);
@@ -149,9 +183,26 @@ impl Pump {
         }
     }
 
+    fn waits(&self, index: usize) -> bool {
+        self.thinning.iter().any(|(waiting, _)| *waiting == index)
+    }
+
+    /// How much room is wanted of who thins.
+    pub(crate) fn want(&self, engine: &Engine) -> Want {
+        match engine.settings().when_full {
+            WhenFull::Thin if !self.thinning.is_empty() => Want::Now,
+            WhenFull::Thin if self.thinner && engine.is_nearly_full() => Want::Soon,
+            _ => Want::Nothing,
+        }
+    }
+
     fn next_turn(&self, engine: &Engine, cells: &[Arc<Cell>]) -> Option<Duration> {
         let max_loss = engine.settings().max_loss;
-        let commit = cells.iter().filter_map(|cell| cell.due(max_loss)).min();
+        let due = |(index, cell): (usize, &Arc<Cell>)| {
+            let at = cell.due(max_loss)?;
+            Some(if self.waits(index) { at.max(self.next_thin) } else { at })
+        };
+        let commit = cells.iter().enumerate().filter_map(due).min();
         let commit = commit.map(|at| at.max(self.next_commit).max(self.next_try));
         let ack = engine.chains.iter().any(|chain| chain.owes_ack()).then(|| self.next_ack.max(self.next_try));
         let room = self.full_since.map(|since| since + RETRY);
@@ -166,10 +217,10 @@ impl Pump {
 fn rank(cell: &Cell, max_loss: Duration, now: Duration) -> (bool, Duration, u8) {
     let oldest = cell.with(|state| state.oldest()).unwrap_or(now);
     let fresh = now.saturating_sub(oldest) < 2 * max_loss;
-    (fresh, if fresh { Duration::ZERO } else { oldest }, cell.key.class)
+    (fresh, if fresh { Duration::ZERO } else { oldest }, cell.key.rank())
 }
 
-fn take_acks(engine: &mut Engine, cells: &[Arc<Cell>]) {
+pub(crate) fn take_acks(engine: &mut Engine, cells: &[Arc<Cell>]) {
     for (chain, cell) in engine.chains.iter_mut().zip(cells) {
         take_ack(chain, cell);
         chain.handed = chain.handed.max(cell.with(|state| state.handed));
@@ -210,6 +261,16 @@ fn commit_one(engine: &mut Engine, cell: &Cell, index: usize) -> Result<(), NoCo
     let (ack, (first, records)) = cell.with(|state| (state.ack, state.batch(budget)));
     if records.is_empty() {
         return Ok(());
+    }
+    // What was given up and never written is in no frame either: the ledger has to know before there is a hole.
+    if first > engine.chains[index].next() && cell.with(|state| state.words.are_ripe(ack)) {
+        let words = cell.with(|state| state.words.take_ripe(ack));
+        let ripe = [(index, words)];
+        if engine.take_words(&ripe).is_err() {
+            let [(_, words)] = ripe;
+            cell.with(|state| state.words.put_back(words));
+            return Err(NoCommit::Disk);
+        }
     }
     // What was refused after it had got its sequences is in no frame, and no acknowledgement covers it.
     let expected = engine.chains[index].next().max(ack + 1);

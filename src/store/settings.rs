@@ -6,6 +6,8 @@ use std::time::Duration;
 /// What happens to new records when the quota is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenFull {
+    /// As [`WhenFull::DropOldest`], but a consumer that thins is asked for room first.
+    Thin,
     /// The oldest segment of the lowest class goes, told as a gap.
     DropOldest,
     /// New records are refused.

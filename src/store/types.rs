@@ -13,8 +13,16 @@ use crate::model::Name;
 pub struct ChainKey {
     /// Whose records these are: a bridge, or the hub.
     pub queue: Name,
-    /// 0 is the most important; at the quota the highest number goes first.
+    /// 0 is the most important; at the quota the highest rank goes first.
     pub class: u8,
+}
+
+impl ChainKey {
+    /// How little its records matter, 0 to 7: that is the class, of which the numbers from 8 on repeat those
+    /// from 0 on. So a queue can have several chains of one class.
+    pub fn rank(&self) -> u8 {
+        self.class % 8
+    }
 }
 
 impl fmt::Display for ChainKey {
@@ -123,6 +131,62 @@ pub enum ReadError {
     /// The disk does not give the file; trying again later may help.
     #[error("the store's files cannot be read")]
     Disk,
+}
+
+/// A segment that gets no more records and of which nothing was read or delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Names it within its chain; a segment that takes the place of others gets the number of the first of them.
+    pub number: u64,
+    /// No record in it has a lower sequence.
+    pub first: u64,
+    /// No record in it has a higher sequence.
+    pub last: u64,
+    /// The size of its file, in bytes.
+    pub size: u64,
+    /// When its first record was stored, by the wall clock, in milliseconds since 1970, as far as known.
+    pub from_ms: Option<i64>,
+    /// About when its last record was stored.
+    pub to_ms: Option<i64>,
+    /// It took the place of others already.
+    pub thinned: bool,
+}
+
+/// Why segments were not replaced; everything is as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotReplaced {
+    /// One of them is in flight, delivered, dropped or replaced meanwhile, or they are no neighbours.
+    #[error("the segments have changed meanwhile")]
+    Busy,
+    /// No segments, or no records to put in their place.
+    #[error("there is nothing to replace, or nothing to replace it by")]
+    Empty,
+    /// As many records as there are, or more.
+    #[error("a replacement must have fewer records")]
+    NotFewer,
+    /// The new file would not be smaller.
+    #[error("the replacement is not smaller")]
+    TooLarge,
+    /// Both do not fit at once, not even for a moment.
+    #[error("there is no room for the replacement beside what it replaces")]
+    NoRoom,
+    /// The disk refused.
+    #[error("the disk refused")]
+    Disk,
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// How much the store wants room, where its quota is met by thinning first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Not at all.
+    Nothing,
+    /// The quota is nearly used up.
+    Soon,
+    /// Records wait in memory for it.
+    Now,
 }
 
 /// Why closing did not keep everything.

@@ -16,6 +16,15 @@ pub(crate) struct GivenUp {
 }
 
 impl GivenUp {
+    /// How many of them an acknowledgement passes; of ranges with holes all or nothing.
+    fn ripe(&self, ack: u64) -> u64 {
+        match self.last - self.first + 1 == self.records {
+            _ if self.last <= ack => self.records,
+            true => (ack + 1).saturating_sub(self.first),
+            false => 0,
+        }
+    }
+
     fn absorb(&mut self, other: &Self) {
         (self.first, self.last) = (self.first.min(other.first), self.last.max(other.last));
         self.records += other.records;
@@ -65,13 +74,20 @@ impl Words {
 
     /// Whether the ledger can take something, with everything up to `ack` acknowledged.
     pub(crate) fn are_ripe(&self, ack: u64) -> bool {
-        !self.told.is_empty() || self.given_up.iter().any(|given| given.last <= ack)
+        !self.told.is_empty() || self.given_up.iter().any(|given| given.ripe(ack) > 0)
     }
 
     /// Takes out what the ledger can take.
     pub(crate) fn take_ripe(&mut self, ack: u64) -> Self {
-        let ripe = |given: &GivenUp| given.last <= ack;
-        let given_up = self.given_up.extract_if(.., |given| ripe(given)).collect();
+        let mut given_up = Vec::new();
+        for given in &mut self.given_up {
+            let records = given.ripe(ack);
+            if records > 0 {
+                given_up.push(GivenUp { records, last: given.last.min(ack), ..*given });
+                (given.first, given.records) = (given.last.min(ack) + 1, given.records - records);
+            }
+        }
+        self.given_up.retain(|given| given.records > 0);
         Self { given_up, told: std::mem::take(&mut self.told), ack: ack.min(self.first().saturating_sub(1)) }
     }
 
@@ -95,11 +111,12 @@ mod tests {
         let mut words = Words::default();
         [given(5, 6), given(7, 7), given(20, 30)].into_iter().for_each(|it| words.give_up(it));
         assert_eq!(words.given_up, [given(5, 7), given(20, 30)]);
-        assert_eq!((words.first(), words.are_ripe(6), words.are_ripe(7)), (5, false, true));
+        assert_eq!((words.first(), words.are_ripe(4), words.are_ripe(5)), (5, false, true));
         let ripe = words.take_ripe(25);
-        assert_eq!((ripe.given_up.as_slice(), ripe.ack), ([given(5, 7)].as_slice(), 19));
+        assert_eq!((ripe.given_up.as_slice(), ripe.ack), ([given(5, 7), given(20, 25)].as_slice(), 25));
+        assert_eq!(words.given_up, [given(26, 30)]);
         words.put_back(ripe);
-        assert_eq!(words.given_up, [given(5, 7), given(20, 30)]);
+        assert_eq!((words.first(), words.take_ripe(30).ack), (5, 30));
     }
 
     #[test]

@@ -93,3 +93,45 @@ async fn the_quota_holds_and_what_it_cost_is_told() {
     assert_eq!(records.len() as u64 + lost, 200);
     soon(store.close()).await.unwrap();
 }
+
+/// Telemetry fills all it may have; alarms have a tenth of the quota for themselves, and take more only from it.
+#[tokio::test]
+async fn important_records_have_a_share_that_others_cannot_take() {
+    let disk = SimDisk::new(5);
+    let large = Settings { max_size: 128 * 1024 + 20 * 64 * 1024, ..settings() };
+    let store = open(disk.clone(), large.clone());
+    let (alarm, telemetry) = (chain(&store, "cloud", 0), chain(&store, "cloud", 2));
+    for _ in 0..70 {
+        assert_eq!(put(&telemetry, &[7; 30_000]).await, Settled::Durable);
+    }
+    crate::support::until(|| store.status().totals.commits == 70).await;
+    let lost = |store: &weir::store::Store| store.status().chains.iter().map(|chain| chain.lost).sum::<u64>();
+    let before = lost(&store);
+    assert!(before > 0);
+    // Each of these records fills a segment.
+    for _ in 0..2 {
+        assert_eq!(put(&alarm, &[1; 30_000]).await, Settled::Durable);
+    }
+    crate::support::until(|| store.status().totals.commits == 72).await;
+    assert_eq!(lost(&store), before, "two segments of alarms cost nobody anything");
+    for _ in 0..6 {
+        assert_eq!(put(&alarm, &[1; 30_000]).await, Settled::Durable);
+    }
+    crate::support::until(|| lost(&store) > before).await;
+    assert!(alarm.gaps().is_empty());
+    let used: u64 = disk.sizes().iter().map(|(_, size)| size).sum();
+    assert!(used <= large.max_size, "{used}");
+}
+
+/// A chain with a few records in its only segment keeps them while others have older segments to give.
+#[tokio::test]
+async fn the_only_segment_of_a_chain_stays_while_others_have_more() {
+    let store = open(SimDisk::new(6), settings());
+    let (telemetry, bulk) = (chain(&store, "cloud", 2), chain(&store, "cloud", 3));
+    assert_eq!(put(&bulk, b"few").await, Settled::Durable);
+    for _ in 0..40 {
+        assert_eq!(put(&telemetry, &[7; 30_000]).await, Settled::Durable);
+    }
+    assert!(bulk.gaps().is_empty() && !telemetry.gaps().is_empty());
+    assert_eq!(all(&bulk).await.len(), 1);
+}

@@ -24,12 +24,28 @@ pub enum Flush {
     Created,
     /// The directory, after a segment was renamed for its next use.
     Renamed,
+    /// A segment that is to take the place of others.
+    Draft,
+    /// The directory, after that segment got its name.
+    Replaced,
+    /// The directory, after the segments whose place it took were removed.
+    Removed,
 }
 
 impl Flush {
     /// Every kind.
-    pub const ALL: [Flush; 7] =
-        [Flush::Frame, Flush::Ack, Flush::Header, Flush::Ledger, Flush::Recovered, Flush::Created, Flush::Renamed];
+    pub const ALL: [Flush; 10] = [
+        Flush::Frame,
+        Flush::Ack,
+        Flush::Header,
+        Flush::Ledger,
+        Flush::Recovered,
+        Flush::Created,
+        Flush::Renamed,
+        Flush::Draft,
+        Flush::Replaced,
+        Flush::Removed,
+    ];
 }
 
 /// The space of the file system below the store, in bytes.

@@ -26,7 +26,7 @@ impl Engine {
                 }
                 // The next turn takes another segment; what was committed in this one stays readable.
                 Ok(Err(_)) => self.chains[index].tail = None,
-                Err(NoCommit::Quota) => return Err(NoCommit::Quota),
+                Err(why @ (NoCommit::Quota | NoCommit::Thinning)) => return Err(why),
                 Err(NoCommit::Disk) => {}
             }
         }

@@ -77,6 +77,10 @@ impl Engine {
         }
         self.ledger = Some(file);
         self.chains.iter_mut().for_each(|chain| chain.durable = chain.ack);
+        let outdated = std::mem::take(&mut self.outdated);
+        if !outdated.is_empty() {
+            self.remove_for_good(outdated);
+        }
         Ok(())
     }
 
@@ -160,7 +164,7 @@ impl Engine {
 
     /// About when the records between two sequences were stored: from the beginning of the segment that
     /// holds the first one to the beginning of the one behind the last.
-    fn span(&self, index: usize, first: u64, last: u64) -> Span {
+    pub(super) fn span(&self, index: usize, first: u64, last: u64) -> Span {
         let segments = &self.chains[index].segments;
         let begun = |position: Option<usize>| self.header(index, position?).and_then(|header| header.begun_ms);
         let from = segments.iter().rposition(|segment| segment.name.first <= first);
@@ -169,7 +173,7 @@ impl Engine {
     }
 }
 
-fn new_gap((first, last): (u64, u64), records: u64, cause: Cause, span: Span, noted_ms: Option<i64>) -> Gap {
+pub(super) fn new_gap((first, last): (u64, u64), records: u64, cause: Cause, span: Span, noted_ms: Option<i64>) -> Gap {
     let Span { from_ms, to_ms } = span;
     Gap { id: 0, first, last, records, cause, from_ms, to_ms, noted_ms, told: false, exact: true }
 }

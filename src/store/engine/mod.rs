@@ -10,6 +10,7 @@ mod append;
 mod keep;
 mod open;
 mod read;
+mod replace;
 pub(crate) mod scan;
 mod segments;
 mod tail;
@@ -40,6 +41,8 @@ const SPARES: usize = 4;
 pub(crate) enum NoCommit {
     /// The quota is used up and nothing may be dropped.
     Quota,
+    /// The quota is used up, and somebody who thins is to be asked first.
+    Thinning,
     /// The disk refused twice, in two segments.
     Disk,
 }
@@ -53,6 +56,8 @@ pub(crate) struct Engine {
     start: u32,
     ledger: Option<Box<dyn DiskFile>>,
     generation: u64,
+    /// Segments whose place others have taken, to be removed as soon as the ledger knows.
+    outdated: Vec<FileOf>,
     /// The copy of the ledger that is known to be whole and newest.
     newest_slot: u64,
     ready: bool,
@@ -64,6 +69,10 @@ pub(crate) struct Engine {
     condemned: Vec<FileOf>,
     pub(crate) totals: Totals,
     pub(crate) failing: bool,
+    /// Segments begun in this run.
+    pub(crate) begun: u64,
+    /// Commits wait for who thins before anything is dropped.
+    pub(crate) patient: bool,
     /// What the wall clock shows, in milliseconds since 1970, if it can be believed.
     pub(crate) wall_ms: Option<i64>,
 }
@@ -96,7 +105,8 @@ pub(crate) struct Chain {
     pub(crate) gaps: Gaps,
     /// The last gap that the consumer has read: it does not grow any more.
     pub(crate) seen_gap: u64,
-    loaded: Option<Loaded>,
+    /// The last ones that were read, the newest last: one for the receiver, one for who thins.
+    loaded: Vec<Loaded>,
     /// The last segment whose links to the one before were checked, and its last sequence.
     checked: Option<(u64, u64)>,
 }
@@ -117,6 +127,10 @@ struct Loaded {
     file: Box<dyn DiskFile>,
     epoch: u32,
     runs: Vec<Run>,
+    /// The last sequence before it, if that is known.
+    before: Option<u64>,
+    /// The last sequence in it or before it, if the receiver has read it: its link to the segment before was checked.
+    seen: Option<u64>,
 }
 
 impl Chain {
@@ -133,7 +147,7 @@ impl Chain {
             pinned: false,
             gaps: Gaps::default(),
             seen_gap: 0,
-            loaded: None,
+            loaded: Vec::new(),
             checked: None,
         }
     }
@@ -143,6 +157,10 @@ impl Chain {
         let told = self.gaps.last();
         let named = self.segments.back().map_or(0, |segment| segment.name.first.saturating_sub(1));
         self.written.max(self.ack).max(told).max(named) + 1
+    }
+
+    fn loaded(&self, number: u64) -> Option<&Loaded> {
+        self.loaded.iter().find(|loaded| loaded.number == number)
     }
 
     /// Whether acknowledgements wait that spare a reader something after a restart.
@@ -199,7 +217,7 @@ impl Engine {
     /// Bytes of all files.
     pub(crate) fn used(&self) -> u64 {
         let segments = self.chains.iter().flat_map(|chain| &chain.segments).map(|segment| segment.size);
-        let others = self.spares.iter().chain(&self.condemned).map(|file| file.size);
+        let others = self.spares.iter().chain(&self.condemned).chain(&self.outdated).map(|file| file.size);
         segments.chain(others).sum::<u64>() + ledger::SIZE
     }
 
@@ -224,4 +242,15 @@ impl Engine {
     pub(crate) fn budget(&self) -> usize {
         self.largest().min(FRAME_BUDGET)
     }
+}
+
+/// How many different records behind `ack` there are in runs, which may overlap.
+fn living(runs: &[Run], ack: u64) -> u64 {
+    let mut reached = ack;
+    let mut count = 0;
+    for run in runs.iter().filter(|run| run.last > ack) {
+        count += (run.last + 1).saturating_sub(run.first.max(reached + 1));
+        reached = reached.max(run.last);
+    }
+    count
 }

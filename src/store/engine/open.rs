@@ -11,7 +11,7 @@ use super::{Engine, FileOf, Segment};
 use crate::store::disk::{Disk, DiskFile, Flush};
 use crate::store::layout::header::{self, Found};
 use crate::store::layout::ledger::{self, Ledger, Slot};
-use crate::store::layout::name::{LEDGER, SegmentName};
+use crate::store::layout::name::{DRAFT, LEDGER, SegmentName};
 use crate::store::layout::{BLOCK, name};
 use crate::store::settings::Settings;
 use crate::store::types::{ChainKey, OpenError, StoreId, Totals};
@@ -49,6 +49,7 @@ impl Engine {
             start: 0,
             ledger: None,
             generation: 0,
+            outdated: Vec::new(),
             newest_slot: 1,
             ready: false,
             next_number: 1,
@@ -57,6 +58,8 @@ impl Engine {
             condemned: Vec::new(),
             totals: Totals::default(),
             failing: false,
+            patient: false,
+            begun: 0,
             wall_ms,
         };
         engine.take_ledger(found);
@@ -85,13 +88,16 @@ impl Engine {
     /// Sorts the files by chain and age, and looks into the last ones.
     fn take_segments(&mut self, names: &[String]) -> Result<(), OpenError> {
         let mut by_chain: BTreeMap<ChainKey, Vec<SegmentName>> = BTreeMap::new();
+        self.remove_drafts(names);
         for name in names.iter().filter_map(|text| SegmentName::parse(text)) {
-            self.next_number = self.next_number.max(name.number + 1);
+            let turn = name.stands.map_or(0, |stands| stands.turn);
+            self.next_number = self.next_number.max(name.number.max(turn) + 1);
             by_chain.entry(name.key.clone()).or_default().push(name);
         }
         let mut acks = Vec::new();
         for (key, mut names) in by_chain {
-            names.sort_by_key(|name| name.number);
+            names.sort_by_key(|name| (name.number, name.stands.map(|stands| stands.turn)));
+            self.leave_out_replaced(&mut names);
             // More chains than a ledger holds cannot have been made; such files are left alone.
             if let Some(index) = self.chain(&key) {
                 self.take_chain(index, names, &mut acks)?;
@@ -103,6 +109,41 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// What was to take the place of others and did not get so far.
+    fn remove_drafts(&mut self, names: &[String]) {
+        let drafts =
+            names.iter().filter(|text| text.strip_suffix(DRAFT).is_some_and(|it| SegmentName::parse(it).is_some()));
+        self.condemned.extend(drafts.map(|name| FileOf { name: name.clone(), size: 0 }));
+        self.trim();
+    }
+
+    /// Leaves out what another segment has taken the place of. That it is still there may mean that the
+    /// ledger does not know of it yet.
+    fn leave_out_replaced(&mut self, names: &mut Vec<SegmentName>) {
+        let all = names.clone();
+        names.retain(|name| !all.iter().any(|other| other.replaces(name)));
+        let old = all.iter().filter(|name| !names.contains(name));
+        self.outdated.extend(old.map(|name| FileOf { name: name.text(), size: 0 }));
+    }
+
+    /// Notes what the ledger does not know yet of segments that took the place of others. The ledger of the
+    /// new run tells it.
+    fn note_replaced(&mut self) {
+        let old: Vec<SegmentName> = self.outdated.iter().filter_map(|file| SegmentName::parse(&file.name)).collect();
+        for index in 0..self.chains.len() {
+            for position in 0..self.chains[index].segments.len() {
+                let name = &self.chains[index].segments[position].name;
+                if !old.iter().any(|old| name.replaces(old)) {
+                    continue;
+                }
+                let header = self.header(index, position);
+                if let Some(header) = header.filter(|header| header.thinned.generation >= self.generation) {
+                    self.note_thinned(index, &header);
+                }
+            }
+        }
     }
 
     fn take_chain(
@@ -194,6 +235,7 @@ impl Engine {
             chain.durable = chain.ack;
             chain.handed = chain.ack;
         }
+        self.note_replaced();
         // Errors are counted; the owner tries again before the first append.
         if named && self.get_ready().is_ok() {
             self.free_told();
@@ -211,6 +253,10 @@ impl Engine {
         for index in 0..self.chains.len() {
             let chain = &self.chains[index];
             let told = |segment: &Segment| {
+                // It has sequences of records that are missing, so that only its own count.
+                if let Some(stands) = segment.name.stands {
+                    return chain.gaps.dropped_with(stands.last);
+                }
                 let first = segment.name.first.max(chain.ack + 1);
                 first <= segment.last && chain.gaps.cover(first, segment.last)
             };

@@ -3,13 +3,16 @@
 use std::io;
 
 use super::scan::{Run, scan, walk};
-use super::{Engine, Loaded};
+use super::{Engine, Loaded, Segment};
 use crate::store::disk::DiskFile;
 use crate::store::gap::Cause;
 use crate::store::layout::BLOCK;
 use crate::store::layout::frame::{self, Frame};
 use crate::store::layout::header::{self, Found};
 use crate::store::types::Record;
+
+/// Segments of a chain whose frames are remembered at once.
+const LOADED: usize = 2;
 
 /// What a read collects.
 struct Batch {
@@ -48,7 +51,7 @@ impl Engine {
         let mut position = 0;
         while position < self.chains[index].segments.len() && batch.room > 0 {
             if self.chains[index].segments[position].last >= batch.from {
-                self.read_segment(index, position, &mut batch)?;
+                self.read_segment(index, position, &mut batch, true)?;
             }
             position += 1;
         }
@@ -59,8 +62,21 @@ impl Engine {
         Ok(batch.records)
     }
 
-    fn read_segment(&mut self, index: usize, position: usize, batch: &mut Batch) -> io::Result<()> {
-        self.load(index, position)?;
+    /// Records of one segment, on no account of the receiver.
+    pub(super) fn read_one(
+        &mut self,
+        index: usize,
+        position: usize,
+        from: u64,
+        max_bytes: usize,
+    ) -> io::Result<Vec<Record>> {
+        let mut batch = Batch { from, room: max_bytes.max(1), records: Vec::new() };
+        self.read_segment(index, position, &mut batch, false)?;
+        Ok(batch.records)
+    }
+
+    fn read_segment(&mut self, index: usize, position: usize, batch: &mut Batch, follow: bool) -> io::Result<()> {
+        self.load(index, position, follow)?;
         // A second turn after a rescan: rot that came after the first scan.
         for fresh in [false, true] {
             let (file, epoch, runs) = self.parts(index, position);
@@ -85,22 +101,29 @@ impl Engine {
 
     pub(super) fn parts(&self, index: usize, position: usize) -> (&dyn DiskFile, u32, &[Run]) {
         let chain = &self.chains[index];
-        match (&chain.tail, &chain.loaded) {
+        let number = chain.segments[position].name.number;
+        match (&chain.tail, chain.loaded(number)) {
             (Some(tail), _) if self.is_tail(index, position) => (&*tail.file, tail.epoch, &tail.runs),
             (_, Some(loaded)) => (&*loaded.file, loaded.epoch, &loaded.runs),
             _ => unreachable!("a segment is loaded before it is read"),
         }
     }
 
-    /// Makes sure that the runs of a segment are known and linked to what came before.
-    pub(super) fn load(&mut self, index: usize, position: usize) -> io::Result<()> {
+    /// Makes sure that the runs of a segment are known and linked to what came before. Whoever reads the
+    /// chain in order follows the links from segment to segment.
+    pub(super) fn load(&mut self, index: usize, position: usize, follow: bool) -> io::Result<()> {
         if self.is_tail(index, position) {
             self.check_tail(index, position);
             return Ok(());
         }
         let number = self.chains[index].segments[position].name.number;
-        if self.chains[index].loaded.as_ref().is_some_and(|loaded| loaded.number == number) {
-            return Ok(());
+        match self.chains[index].loaded(number).map(|loaded| loaded.seen) {
+            Some(Some(seen)) if follow => {
+                self.chains[index].checked = Some((number, seen));
+                return Ok(());
+            }
+            Some(_) if !follow => return Ok(()),
+            _ => {}
         }
         let name = self.chains[index].segments[position].name.clone();
         let file = self.disk.open(&name.text())?;
@@ -114,11 +137,16 @@ impl Engine {
                 (0, Vec::new())
             }
         };
-        self.chains[index].loaded = Some(Loaded { number, file, epoch, runs: runs.clone() });
+        let loaded = &mut self.chains[index].loaded;
+        loaded.retain(|loaded| loaded.number != number);
+        if loaded.len() >= LOADED {
+            loaded.remove(0);
+        }
+        loaded.push(Loaded { number, file, epoch, runs: runs.clone(), before: None, seen: None });
         // Nothing follows that could tell of the last one's end: what was written does.
         let last = position + 1 == self.chains[index].segments.len();
         let upto = last.then_some(self.chains[index].written);
-        self.check_links(index, position, &runs, upto);
+        self.check_links(index, position, &runs, upto, follow);
         Ok(())
     }
 
@@ -129,13 +157,20 @@ impl Engine {
         let runs = scan(file, epoch)?.runs;
         let tail = self.is_tail(index, position);
         let chain = &mut self.chains[index];
-        let upto = chain.segments[position].last;
-        match (&mut chain.tail, &mut chain.loaded) {
-            (Some(found), _) if tail => found.runs.clone_from(&runs),
-            (_, Some(loaded)) => loaded.runs.clone_from(&runs),
-            _ => {}
-        }
-        self.check_links(index, position, &runs, Some(upto));
+        let Segment { last: upto, name, .. } = &chain.segments[position];
+        let upto = *upto;
+        let follow = match (&mut chain.tail, chain.loaded.iter_mut().find(|loaded| loaded.number == name.number)) {
+            (Some(found), _) if tail => {
+                found.runs.clone_from(&runs);
+                true
+            }
+            (_, Some(loaded)) => {
+                loaded.runs.clone_from(&runs);
+                loaded.seen.is_some()
+            }
+            _ => false,
+        };
+        self.check_links(index, position, &runs, Some(upto), follow);
         Ok(())
     }
 
@@ -145,19 +180,20 @@ impl Engine {
         let count = if tail.linked { 1 } else { usize::MAX };
         let runs: Vec<Run> = tail.runs.iter().take(count).copied().collect();
         tail.linked = true;
-        self.check_links(index, position, &runs, None);
+        self.check_links(index, position, &runs, None, true);
     }
 
     /// Tells every break in the chain of frames. The link to the segment before counts if that one
     /// was sealed and checked: then nothing was added to it since.
-    fn check_links(&mut self, index: usize, position: usize, runs: &[Run], upto: Option<u64>) {
+    fn check_links(&mut self, index: usize, position: usize, runs: &[Run], upto: Option<u64>, follow: bool) {
         let chain = &self.chains[index];
         let number = chain.segments[position].name.number;
         let before = position.checked_sub(1).map(|before| chain.segments[before].name.number);
         let known = match (before, chain.checked) {
             (None, _) => Some(chain.ack),
             (Some(before), Some((checked, last))) if checked == before => Some(last),
-            _ => None,
+            // It is checked again: what came before it is what came before it the first time.
+            _ => chain.loaded(number).and_then(|loaded| loaded.before),
         };
         let mut seen = known.or(runs.first().map(|run| run.after)).unwrap_or(0);
         for run in runs {
@@ -167,8 +203,14 @@ impl Engine {
         if let Some(upto) = upto {
             self.missing(index, seen + 1, upto);
         }
-        if !self.is_tail(index, position) && (known.is_some() || !runs.is_empty()) {
-            self.chains[index].checked = Some((number, seen));
+        if follow && !self.is_tail(index, position) && (known.is_some() || !runs.is_empty()) {
+            let chain = &mut self.chains[index];
+            chain.checked = Some((number, seen));
+            chain
+                .loaded
+                .iter_mut()
+                .filter(|it| it.number == number)
+                .for_each(|it| (it.before, it.seen) = (known, Some(seen)));
         }
     }
 

@@ -1,16 +1,25 @@
 //! Getting segments and giving them back: reuse first, then grow, then drop at the quota.
 
+use std::cmp::Reverse;
 use std::io;
 
-use super::scan::Run;
 use super::tail::Tail;
-use super::{Engine, FileOf, NoCommit, SPARES, Segment};
+use super::{Engine, FileOf, NoCommit, SPARES, Segment, living};
 use crate::store::disk::{DiskFile, Flush};
 use crate::store::gap::Cause;
 use crate::store::layout::BLOCK;
-use crate::store::layout::header::{self, Found, Header};
+use crate::store::layout::header::{self, Found, Header, Thinned};
+use crate::store::layout::ledger;
 use crate::store::layout::name::SegmentName;
 use crate::store::settings::WhenFull;
+
+/// Who thins is asked when so much of the quota is in use.
+const NEARLY_FULL_PERCENT: u64 = 85;
+
+/// Chains of this rank and above leave a tenth of the quota to the others.
+const ORDINARY_RANK: u8 = 2;
+/// In a smaller quota, in segments, there is no such share.
+const SHARED_FROM: u64 = 8;
 
 impl Engine {
     /// Gives a chain an empty segment to write to; the one before it counts as sealed.
@@ -18,10 +27,11 @@ impl Engine {
         self.chains[index].tail = None;
         loop {
             self.trim();
-            if let Some(spare) = self.spares.pop_front() {
+            let has_share = self.has_share(index);
+            if let Some(spare) = self.spares.pop_front_if(|_| has_share) {
                 return self.recycle(index, first, spare);
             }
-            if self.may_grow() {
+            if has_share && self.may_grow() {
                 match self.grow(index, first) {
                     Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
                     result => return result.map_err(|_| NoCommit::Disk),
@@ -31,10 +41,22 @@ impl Engine {
         }
     }
 
+    /// Whether a chain may have one more segment without taking the share that important ones have for themselves.
+    fn has_share(&self, index: usize) -> bool {
+        let ordinary = |chain: &&super::Chain| chain.key.rank() >= ORDINARY_RANK && !chain.pinned;
+        if !ordinary(&&self.chains[index]) {
+            return true;
+        }
+        let (size, quota) = (self.segment_size(), self.settings.max_size - ledger::SIZE.min(self.settings.max_size));
+        let reserved = if quota / size < SHARED_FROM { 0 } else { (quota / size / 10).max(1) };
+        let segments = self.chains.iter().filter(ordinary).flat_map(|chain| &chain.segments);
+        segments.map(|segment| segment.size).sum::<u64>() + size <= quota - reserved * size
+    }
+
     fn name_next(&mut self, index: usize, first: u64) -> SegmentName {
         let number = self.next_number;
         self.next_number += 1;
-        SegmentName { key: self.chains[index].key.clone(), number, first, last: None }
+        SegmentName { key: self.chains[index].key.clone(), number, first, stands: None }
     }
 
     /// Uses a spare again: rename, directory, then a header with a new epoch; each flushed.
@@ -82,7 +104,8 @@ impl Engine {
     fn begin(&mut self, index: usize, name: &SegmentName, file: Box<dyn DiskFile>, size: u64) -> io::Result<()> {
         let epoch = self.rng.u32(1..);
         let (after, begun_ms) = (self.chains[index].written, self.wall_ms);
-        let header = Header { name: name.clone(), after, epoch, footer: 0, begun_ms }.encode();
+        let header =
+            Header { name: name.clone(), after, epoch, footer: 0, begun_ms, thinned: Thinned::default() }.encode();
         let written = file.write_at(&header, 0);
         self.noted(written)?;
         self.totals.bytes_written += header.len() as u64;
@@ -92,7 +115,14 @@ impl Engine {
         let segment = Segment { name: name.clone(), size, last: name.first.saturating_sub(1), filled: false };
         chain.segments.push_back(segment);
         chain.tail = Some(Tail::new(file, epoch, size));
+        self.begun += 1;
         Ok(())
+    }
+
+    /// Whether so little of the quota is left that who thins should begin; spares count as left.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        let spare: u64 = self.spares.iter().map(|file| file.size).sum();
+        self.used() - spare >= self.settings.max_size / 100 * NEARLY_FULL_PERCENT
     }
 
     /// Whether one more segment keeps to the quota and leaves a twentieth of the file system free.
@@ -125,21 +155,29 @@ impl Engine {
     /// Turns segments whose records are all delivered into spares. Returns how many.
     pub(crate) fn free_acked(&mut self) -> usize {
         let mut freed = 0;
+        let mut retired = Vec::new();
         for chain in &mut self.chains {
             // A new segment's first frame repeats all acknowledgements; until then the old ones keep them.
             let safe = |segments: &std::collections::VecDeque<Segment>| segments.back().is_some_and(|last| last.filled);
             while chain.segments.len() > 1 && safe(&chain.segments) && chain.segments[0].last <= chain.durable {
                 let name = chain.file_name(0);
                 if let Some(segment) = chain.segments.pop_front() {
-                    self.spares.push_back(FileOf { name, size: segment.size });
+                    retired.push(FileOf { name, size: segment.size });
                     freed += 1;
                 }
             }
         }
+        retired.into_iter().for_each(|file| self.retire(file));
         if freed > 0 {
             self.trim();
         }
         freed
+    }
+
+    /// Keeps a file whose records are delivered or told as lost for its next use, if it has the size for it.
+    pub(super) fn retire(&mut self, file: FileOf) {
+        let spare = file.size == self.segment_size();
+        if spare { self.spares.push_back(file) } else { self.condemned.push(file) }
     }
 
     /// Makes a spare: out of a segment that is delivered already, else out of the oldest segment
@@ -154,7 +192,10 @@ impl Engine {
         if self.settings.when_full == WhenFull::Reject {
             return Err(NoCommit::Quota);
         }
-        let (victim, position) = self.victim(self.chains[index].key.class).ok_or(NoCommit::Quota)?;
+        if self.patient {
+            return Err(NoCommit::Thinning);
+        }
+        let (victim, position) = self.victim(index).ok_or(NoCommit::Quota)?;
         let last = self.chains[victim].segments[position].last;
         let (first, records) = (self.begins(victim, position), self.living(victim, position));
         let told = self.tell(victim, (first, last), Cause::Quota, records).map_err(|_| NoCommit::Disk)?;
@@ -186,7 +227,7 @@ impl Engine {
     /// How many records of a segment are still to be delivered; nothing when it cannot be read.
     fn living(&mut self, index: usize, position: usize) -> Option<u64> {
         // What is damaged in it is told as that, first.
-        self.load(index, position).ok()?;
+        self.load(index, position, false).ok()?;
         let chain = &self.chains[index];
         let behind = if position + 1 < chain.segments.len() { self.header(index, position + 1) } else { None };
         let stored = behind.map_or(chain.segments[position].last.min(chain.written), |header| header.after);
@@ -213,43 +254,31 @@ impl Engine {
         }
         let name = chain.file_name(position);
         if let Some(segment) = chain.segments.remove(position) {
-            if chain.loaded.as_ref().is_some_and(|loaded| loaded.number == segment.name.number) {
-                chain.loaded = None;
-            }
-            self.spares.push_back(FileOf { name, size: segment.size });
+            chain.loaded.retain(|loaded| loaded.number != segment.name.number);
+            self.retire(FileOf { name, size: segment.size });
         }
     }
 
-    /// The segment that goes first: of the highest class number not below `class`, sealed before
-    /// open, the oldest; never one of a pinned chain, or of which something is in flight.
-    fn victim(&self, class: u8) -> Option<(usize, usize)> {
+    /// The segment that goes first to make room in a chain: of the highest rank not below its own, sealed before
+    /// open, the oldest. Never one of a pinned chain, or of which something is in flight; the only segment of
+    /// another chain, which is still written, only when there is no other.
+    fn victim(&self, wants: usize) -> Option<(usize, usize)> {
+        let rank = self.chains[wants].key.rank();
         let mut best = None;
-        for (index, chain) in
-            self.chains.iter().enumerate().filter(|(_, chain)| chain.key.class >= class && !chain.pinned)
-        {
+        for (index, chain) in self.chains.iter().enumerate().filter(|(_, it)| it.key.rank() >= rank && !it.pinned) {
             for (position, segment) in chain.segments.iter().enumerate() {
                 let in_flight = segment.name.first <= chain.handed && segment.last > chain.ack;
                 if in_flight {
                     continue;
                 }
                 let open = position + 1 == chain.segments.len() && chain.tail.is_some();
-                let rank = (std::cmp::Reverse(chain.key.class), open, segment.name.number);
-                if best.as_ref().is_none_or(|(other, _, _)| rank < *other) {
-                    best = Some((rank, index, position));
+                let only = open && chain.segments.len() == 1;
+                let order = (only, Reverse(chain.key.rank()), chain.key.class, open, segment.name.number);
+                if best.as_ref().is_none_or(|(other, _, _)| order < *other) {
+                    best = Some((order, index, position));
                 }
             }
         }
         best.map(|(_, index, position)| (index, position))
     }
-}
-
-/// How many different records behind `ack` there are in runs, which may overlap.
-fn living(runs: &[Run], ack: u64) -> u64 {
-    let mut reached = ack;
-    let mut count = 0;
-    for run in runs.iter().filter(|run| run.last > ack) {
-        count += (run.last + 1).saturating_sub(run.first.max(reached + 1));
-        reached = reached.max(run.last);
-    }
-    count
 }

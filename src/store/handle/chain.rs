@@ -7,9 +7,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::owner::Request;
 use super::{ChainView, Shared, locked, now};
+use crate::store::engine::Engine;
 use crate::store::gap::{Cause, Gap, Span};
 use crate::store::pending::{Cell, Wake};
-use crate::store::types::{ChainKey, Full, ReadError, Record, Settle};
+use crate::store::types::{ChainKey, Full, NotReplaced, ReadError, Record, Sealed, Settle};
 use crate::store::words::GivenUp;
 
 /// A handle to one chain; cheap to clone.
@@ -135,6 +136,55 @@ impl Chain {
         }
         let span = span_ms.map(|(from, to)| Span::of(Some(from), Some(to)));
         self.cell.give_up(GivenUp { first, last, records: last - first + 1, cause, span });
+    }
+
+    /// Segments that get no more records and of which nothing was read or delivered, oldest first, 64 at most.
+    ///
+    /// # Errors
+    /// Closed.
+    pub async fn sealed(&self) -> Result<Vec<Sealed>, ReadError> {
+        self.work(|engine, index| engine.sealed(index)).await
+    }
+
+    /// Records of one sealed segment, as [`Chain::read`] gives them but without putting them in flight;
+    /// nothing behind its end, or when it is not there any more.
+    ///
+    /// # Errors
+    /// Closed, or a disk that does not answer.
+    pub async fn read_sealed(&self, sealed: &Sealed, from: u64, max_bytes: usize) -> Result<Vec<Record>, ReadError> {
+        let sealed = sealed.clone();
+        let read = move |engine: &mut Engine, index| engine.read_sealed(index, &sealed, from, max_bytes);
+        self.work(read).await?.map_err(|_| ReadError::Disk)
+    }
+
+    /// Puts `records` in the place of all records in neighbouring sealed segments, which are given oldest
+    /// first. Over any crash there are the old ones or the new ones. These get the last sequences of the old
+    /// ones, and the number of this run; how many fewer there are is noted as a gap, which is returned as it
+    /// was made (it may have become a part of an older one).
+    ///
+    /// # Errors
+    /// Why not; then everything is as it was.
+    pub async fn replace(&self, sealed: &[Sealed], records: Vec<Vec<u8>>) -> Result<Gap, NotReplaced> {
+        let sealed = sealed.to_vec();
+        if records.iter().any(|record| record.len() > self.shared.max_record) {
+            return Err(NotReplaced::TooLarge);
+        }
+        let records: Vec<Arc<[u8]>> = records.into_iter().map(Arc::from).collect();
+        let replace = move |engine: &mut Engine, index| engine.replace(index, &sealed, &records);
+        self.work(replace).await.unwrap_or(Err(NotReplaced::Closed))
+    }
+
+    /// Lets the owner of the disk do something about this chain.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine, usize) -> T + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let (reply, answer) = oneshot::channel();
+        // Nobody waits any more: fine.
+        let work = Box::new(move |engine: &mut Engine, index| drop(reply.send(work(engine, index))));
+        let request = Request::Work { cell: Arc::clone(&self.cell), work };
+        self.requests.send(request).await.map_err(|_| ReadError::Closed)?;
+        answer.await.map_err(|_| ReadError::Closed)
     }
 
     /// Looks at the disk side as the owner last left it.

@@ -3,11 +3,11 @@
 mod chain;
 mod owner;
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::disk::Disk;
 use super::engine::Engine;
@@ -16,7 +16,7 @@ use super::layout::ledger::CHAINS;
 use super::layout::name::mark;
 use super::pending::Cell;
 use super::settings::Settings;
-use super::types::{ChainKey, ChainStatus, CloseError, OpenError, Refused, Status, StoreId, Totals};
+use super::types::{ChainKey, ChainStatus, CloseError, OpenError, Refused, Status, StoreId, Totals, Want};
 pub use chain::Chain;
 use owner::{Request, run};
 
@@ -43,6 +43,12 @@ struct Shared {
     cells: Mutex<Vec<Arc<Cell>>>,
     wake: Notify,
     snapshot: Mutex<Snapshot>,
+    /// How much room is wanted of who thins.
+    want: watch::Sender<Want>,
+    /// Whether anybody thins, and how many segments were begun when there was nothing more to thin.
+    thinner: Mutex<(bool, Option<u64>)>,
+    /// Who thins has just said that there is nothing more.
+    thinner_done: AtomicBool,
 }
 
 /// The disk side as the owner last left it.
@@ -117,6 +123,9 @@ impl Store {
             cells: Mutex::new((0..engine.chains.len()).map(cell).collect()),
             wake: Notify::new(),
             snapshot: Mutex::default(),
+            want: watch::Sender::new(Want::Nothing),
+            thinner: Mutex::default(),
+            thinner_done: AtomicBool::new(false),
         });
         if !engine.ready() {
             locked(&shared.cells).iter().for_each(|cell| {
@@ -192,6 +201,23 @@ impl Store {
         }
         cells.push(Arc::clone(&cell));
         cell
+    }
+
+    /// Resolves when room is wanted, with how much it is. With [`WhenFull::Thin`](super::WhenFull) whoever has
+    /// called this once is the one who thins: at the quota, records of class 2 and above wait in memory for
+    /// [`Chain::replace`] for up to 10 s before the oldest segment is dropped for them.
+    pub async fn wants_room(&self) -> Want {
+        locked(&self.shared.thinner).0 = true;
+        let mut want = self.shared.want.subscribe();
+        self.shared.wake.notify_one();
+        let wanted = want.wait_for(|want| *want != Want::Nothing).await.map(|want| *want);
+        wanted.expect("the sender lives in `shared`, as long as this handle")
+    }
+
+    /// There is nothing to thin: nothing waits for it until another segment is begun.
+    pub fn no_more_room(&self) {
+        self.shared.thinner_done.store(true, Ordering::Release);
+        self.shared.wake.notify_one();
     }
 
     /// Commits what waits, stops the thread and lets go of the lock.

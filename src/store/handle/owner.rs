@@ -9,13 +9,18 @@ use tokio::sync::{mpsc, oneshot};
 use super::{CLOSED, ChainView, READY, Shared, Snapshot, locked, now, wall_ms};
 use crate::store::engine::Engine;
 use crate::store::pending::Cell;
-use crate::store::pump::{Pump, take_ack};
+use crate::store::pump::{Pump, take_ack, take_acks};
 use crate::store::types::{ReadError, Record, Refused};
+
+/// Work on the chain with this number.
+pub(super) type Work = Box<dyn FnOnce(&mut Engine, usize) + Send>;
 
 /// What handles ask of the owner.
 pub(super) enum Request {
     /// Records that are not in memory.
     Read { cell: Arc<Cell>, from: u64, max_bytes: usize, reply: oneshot::Sender<Result<Vec<Record>, ReadError>> },
+    /// Something about one chain that is on the disk.
+    Work { cell: Arc<Cell>, work: Work },
     /// To stop; the answer is the number of records that could not be written.
     Close { reply: oneshot::Sender<usize> },
 }
@@ -41,8 +46,11 @@ pub(super) async fn run(mut engine: Engine, shared: Arc<Shared>, mut inbox: mpsc
     let closing = loop {
         let cells = adopt(&mut engine, &shared);
         engine.wall_ms = wall_ms();
+        listen_to_thinner(&mut pump, &engine, &shared);
         let next = pump.turn(&mut engine, &cells, now());
         publish(&engine, &shared);
+        let want = pump.want(&engine);
+        shared.want.send_if_modified(|before| std::mem::replace(before, want) != want);
         let pause = next.map_or(Duration::MAX, |at| at.saturating_sub(now()));
         tokio::select! {
             request = inbox.recv() => match request {
@@ -52,6 +60,13 @@ pub(super) async fn run(mut engine: Engine, shared: Arc<Shared>, mut inbox: mpsc
                     publish(&engine, &shared);
                     // Nobody waits any more: fine.
                     reply.send(records).ok();
+                }
+                Some(Request::Work { cell, work }) => {
+                    let cells = adopt(&mut engine, &shared);
+                    if let Some(index) = cells.iter().position(|other| Arc::ptr_eq(other, &cell)) {
+                        take_acks(&mut engine, &cells);
+                        work(&mut engine, index);
+                    }
                 }
                 Some(Request::Close { reply }) => break Some(reply),
                 None => break None,
@@ -69,6 +84,16 @@ pub(super) async fn run(mut engine: Engine, shared: Arc<Shared>, mut inbox: mpsc
     if let Some(reply) = closing {
         // Whoever asked may have gone meanwhile.
         reply.send(lost).ok();
+    }
+}
+
+/// Whoever thins is asked again when another segment was begun since it had nothing to thin.
+fn listen_to_thinner(pump: &mut Pump, engine: &Engine, shared: &Shared) {
+    let (asked, done) = *locked(&shared.thinner);
+    pump.thinner = asked && done != Some(engine.begun);
+    if shared.thinner_done.swap(false, Ordering::AcqRel) {
+        locked(&shared.thinner).1 = Some(engine.begun);
+        pump.thinner = false;
     }
 }
 

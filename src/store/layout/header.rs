@@ -3,7 +3,7 @@
 //! It is there twice, in two sectors, so that one rotten sector does not cost a segment.
 
 use super::bytes::{Reader, put_name};
-use super::name::SegmentName;
+use super::name::{SegmentName, Stands};
 use super::{BLOCK, VERSION, WRITER};
 use crate::store::ChainKey;
 
@@ -23,6 +23,18 @@ pub(crate) struct Header {
     pub(crate) footer: u32,
     /// When this use began, by the wall clock, in milliseconds since 1970. Format 1 did not say.
     pub(crate) begun_ms: Option<i64>,
+    pub(crate) thinned: Thinned,
+}
+
+/// What a segment lacks of those whose place it took; nothing in others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Thinned {
+    /// How many records.
+    pub(crate) records: u64,
+    /// The last sequence that is missing.
+    pub(crate) upto: u64,
+    /// The ledger's generation when it was written: a later one knows of it.
+    pub(crate) generation: u64,
 }
 
 /// What the first 4 kB of a file turned out to be.
@@ -40,7 +52,7 @@ pub(crate) enum Found {
 
 impl Header {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(160);
+        let mut body = Vec::with_capacity(200);
         body.extend_from_slice(&self.epoch.to_le_bytes());
         body.extend_from_slice(&self.footer.to_le_bytes());
         body.extend_from_slice(&self.name.number.to_le_bytes());
@@ -49,7 +61,11 @@ impl Header {
         body.push(self.name.key.class);
         put_name(&mut body, &self.name.key.queue);
         body.extend_from_slice(&self.begun_ms.unwrap_or(0).to_le_bytes());
-        body.extend_from_slice(&self.name.last.unwrap_or(0).to_le_bytes());
+        let stands = self.name.stands.unwrap_or(Stands { last: 0, turn: 0 });
+        let Thinned { records, upto, generation } = self.thinned;
+        for number in [stands.last, stands.turn, records, upto, generation] {
+            body.extend_from_slice(&number.to_le_bytes());
+        }
         let copy = seal(&MAGIC, &body);
         let mut block = vec![0; BLOCK];
         for start in [0, SECOND] {
@@ -61,12 +77,15 @@ impl Header {
     fn read(body: &[u8]) -> Option<Self> {
         let mut reader = Reader(body);
         let (epoch, footer) = (reader.u32()?, reader.u32()?);
-        let (number, first) = (reader.u64()?, reader.u64()?);
+        let (own, first) = (reader.u64()?, reader.u64()?);
         let (after, class) = (reader.u64()?, reader.u8()?);
         let key = ChainKey { queue: reader.name()?, class };
         let begun_ms = reader.u64().and_then(|time| i64::try_from(time).ok()).filter(|&time| time > 0);
-        let last = reader.u64().filter(|&last| last > 0);
-        Some(Self { name: SegmentName { key, number, first, last }, after, epoch, footer, begun_ms })
+        let mut number = || reader.u64().unwrap_or(0);
+        let stands = Stands { last: number(), turn: number() };
+        let thinned = Thinned { records: number(), upto: number(), generation: number() };
+        let name = SegmentName { key, number: own, first, stands: Some(stands).filter(|stands| stands.turn > 0) };
+        Some(Self { name, after, epoch, footer, begun_ms, thinned })
     }
 }
 
@@ -141,8 +160,10 @@ mod tests {
 
     fn header() -> Header {
         let key = ChainKey { queue: Name::new("cloud").unwrap(), class: 2 };
-        let name = SegmentName { key, number: 7, first: 101, last: Some(150) };
-        Header { name, after: 98, epoch: 0xdead_beef, footer: 4096, begun_ms: Some(1_790_000_000_000) }
+        let name = SegmentName { key, number: 7, first: 101, stands: Some(Stands { last: 150, turn: 9 }) };
+        let begun_ms = Some(1_790_000_000_000);
+        let thinned = Thinned { records: 12, upto: 140, generation: 34 };
+        Header { name, after: 98, epoch: 0xdead_beef, footer: 4096, begun_ms, thinned }
     }
 
     #[test]
@@ -159,7 +180,8 @@ mod tests {
     #[test]
     fn name_and_header_that_disagree_are_an_empty_spare() {
         let good = header();
-        for next in [SegmentName { number: 8, ..good.name.clone() }, SegmentName { last: None, ..good.name.clone() }] {
+        for next in [SegmentName { number: 8, ..good.name.clone() }, SegmentName { stands: None, ..good.name.clone() }]
+        {
             assert_eq!(judge(&good.encode(), &next), Found::Spare);
         }
         assert_eq!(judge(&[0; BLOCK], &good.name), Found::Spare);

@@ -1,12 +1,11 @@
-//! File names: `<queue>~<class>~<number>~<first>.seg`, and with `~<last>` behind `<first>` for a segment
-//! that took the place of others. A queue name has no `~`.
+//! File names: `<queue>~<class>~<number>~<first>.seg`, and with `~<last>~<turn>` behind `<first>` for a
+//! segment that took the place of others. A queue name has no `~`.
 
 use crate::model::Name;
 use crate::store::ChainKey;
 
 /// The file with store id, start number and gaps.
 pub(crate) const LEDGER: &str = "ledger";
-#[cfg(test)]
 /// What the name of a segment ends with that is not whole yet.
 pub(crate) const DRAFT: &str = ".new";
 
@@ -18,28 +17,36 @@ pub(crate) struct SegmentName {
     pub(crate) number: u64,
     /// No record in it has a lower sequence.
     pub(crate) first: u64,
-    /// It took the place of all segments that begin between `first` and here.
-    pub(crate) last: Option<u64>,
+    /// It took the place of others.
+    pub(crate) stands: Option<Stands>,
+}
+
+/// What a segment stands for that took the place of others, the first of which gave it its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stands {
+    /// It stands for all segments that begin between its own first sequence and here.
+    pub(crate) last: u64,
+    /// The higher one came later.
+    pub(crate) turn: u64,
 }
 
 impl SegmentName {
     pub(crate) fn text(&self) -> String {
-        let last = self.last.map_or(String::new(), |last| format!("~{last:016x}"));
-        format!("{}~{}~{:010x}~{:016x}{last}.seg", self.key.queue, self.key.class, self.number, self.first)
+        let stands = self.stands.map_or(String::new(), |Stands { last, turn }| format!("~{last:016x}~{turn:010x}"));
+        format!("{}~{}~{:010x}~{:016x}{stands}.seg", self.key.queue, self.key.class, self.number, self.first)
     }
 
-    #[cfg(test)]
     /// What it is called until it is whole.
     pub(crate) fn draft(&self) -> String {
         self.text() + DRAFT
     }
 
-    #[cfg(test)]
     /// Whether everything in `other` is in this one, in a newer form.
     pub(crate) fn replaces(&self, other: &Self) -> bool {
-        let Some(last) = self.last else { return false };
-        let inside = (self.first..=last).contains(&other.first) && other.last.is_none_or(|end| end <= last);
-        self != other && self.key == other.key && other.number >= self.number && inside
+        let Some(Stands { last, turn }) = self.stands else { return false };
+        let older = other.stands.is_none_or(|other| other.last <= last && other.turn < turn);
+        let inside = other.number >= self.number && (self.first..=last).contains(&other.first);
+        self.key == other.key && older && inside
     }
 
     /// Reads a name; `None` for files that are none of ours.
@@ -49,11 +56,13 @@ impl SegmentName {
         let class = parts.next()?.parse().ok()?;
         let number = u64::from_str_radix(parts.next()?, 16).ok()?;
         let first = u64::from_str_radix(parts.next()?, 16).ok()?;
-        let last = match parts.next() {
-            Some(last) => Some(u64::from_str_radix(last, 16).ok()?),
-            None => None,
+        let mut number_or_end = || parts.next().map(|text| u64::from_str_radix(text, 16)).transpose();
+        let stands = match (number_or_end().ok()?, number_or_end().ok()?) {
+            (Some(last), Some(turn)) => Some(Stands { last, turn }),
+            (None, _) => None,
+            _ => return None,
         };
-        let name = Self { key: ChainKey { queue, class }, number, first, last };
+        let name = Self { key: ChainKey { queue, class }, number, first, stands };
         (parts.next().is_none() && name.text() == text).then_some(name)
     }
 }
@@ -71,10 +80,10 @@ mod tests {
     #[test]
     fn names_come_back_and_others_are_not_ours() {
         let key = ChainKey { queue: Name::new("Küche-2.b_c").unwrap(), class: 3 };
-        let name = SegmentName { key, number: 0x1_0000_0001, first: 77, last: None };
+        let name = SegmentName { key, number: 0x1_0000_0001, first: 77, stands: None };
         assert_eq!(name.text(), "Küche-2.b_c~3~0100000001~000000000000004d.seg");
         assert_eq!(SegmentName::parse(&name.text()), Some(name.clone()));
-        let thin = SegmentName { last: Some(99), ..name.clone() };
+        let thin = SegmentName { stands: Some(Stands { last: 99, turn: 7 }), ..name.clone() };
         assert_eq!(SegmentName::parse(&thin.text()), Some(thin.clone()));
         assert_eq!(SegmentName::parse(&thin.draft()), None);
         for other in
@@ -87,7 +96,8 @@ mod tests {
     #[test]
     fn a_replacement_stands_for_what_begins_within_it() {
         let key = ChainKey { queue: Name::new("a").unwrap(), class: 2 };
-        let name = |number, first, last| SegmentName { key: key.clone(), number, first, last };
+        let stands = |last: Option<u64>| last.map(|last| Stands { last, turn: last });
+        let name = |number, first, last| SegmentName { key: key.clone(), number, first, stands: stands(last) };
         let thin = name(5, 100, Some(299));
         for (other, replaced) in [
             (name(5, 100, None), true),

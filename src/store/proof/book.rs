@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::thin::Thin;
 use crate::store::gap::{Cause, Gap};
 use crate::store::types::{Record, Settled, StoreId};
 
@@ -16,7 +17,11 @@ pub(super) type Mail = Arc<Mutex<Vec<(Key, Settled)>>>;
 /// The model of one chain.
 #[derive(Default)]
 pub(super) struct Book {
-    contents: HashMap<Key, Vec<u8>>,
+    pub(super) contents: HashMap<Key, Vec<u8>>,
+    /// What a rotten disk may have instead.
+    pub(super) maybe: HashMap<Key, Vec<u8>>,
+    pub(super) id: StoreId,
+    pub(super) thin: Thin,
     settled: HashMap<Key, Settled>,
     /// What has to be there: said to be durable, and not delivered.
     pub(super) durable: BTreeMap<u64, Key>,
@@ -94,11 +99,13 @@ impl Book {
                     .find(|(other, _)| rots && (other.1, other.2) == (key.1, key.2))
                     .map(|(_, bytes)| bytes)
             });
-            promise!(content.is_some_and(|bytes| **bytes == *record.bytes), "{key:?} has another content");
+            let either = rots && self.maybe.get(&key).is_some_and(|bytes| **bytes == *record.bytes);
+            promise!(either || content.is_some_and(|bytes| **bytes == *record.bytes), "{key:?} has another content");
         }
         self.handed = self.handed.max(next - 1);
         let end = if last { u64::MAX } else { next };
-        let told = |sequence: u64| gaps.iter().any(|gap| (gap.first..=gap.last).contains(&sequence));
+        let lost = |gap: &&Gap| matches!(gap.cause, Cause::Quota | Cause::Damage | Cause::Several);
+        let told = |sequence: u64| gaps.iter().filter(lost).any(|gap| (gap.first..=gap.last).contains(&sequence));
         let there = |sequence: u64| records.binary_search_by_key(&sequence, |record| record.sequence).is_ok();
         for &sequence in self.durable.range(from..end).map(|(sequence, _)| sequence) {
             promise!(there(sequence) || told(sequence), "{sequence} was durable and is gone");
@@ -113,13 +120,15 @@ impl Book {
                 Cause::Quota => drops,
                 Cause::Damage => damages,
                 Cause::Several => drops || damages,
+                Cause::Expired | Cause::Thinned => true,
                 Cause::NotKept => self.durable.range(gap.first..=gap.last).next().is_none(),
                 _ => false,
             };
             promise!(may, "{gap:?} cannot be");
         }
         self.gaps = gaps.to_vec();
-        for gap in gaps {
+        // What was given up is acknowledged, and what was thinned is known to have been.
+        for gap in gaps.iter().filter(|gap| !matches!(gap.cause, Cause::Expired | Cause::Thinned | Cause::NotKept)) {
             self.durable.retain(|sequence, _| !(gap.first..=gap.last).contains(sequence));
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 mod book;
 mod rig;
+mod thin;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -62,8 +63,9 @@ fn the_model_sees_a_disk_that_never_flushes() {
 #[test]
 fn the_model_sees_each_kind_of_flush_that_is_left_out() {
     // The flush of the first frame covers the header before it: the one in between keeps the order
-    // on the disk, but nothing that was promised hangs on it.
-    for kind in Flush::ALL.into_iter().filter(|kind| *kind != Flush::Header) {
+    // on the disk, but nothing that was promised hangs on it. Removed segments must come back after their
+    // replacement has been used up to be noticed, which takes longer than a story.
+    for kind in Flush::ALL.into_iter().filter(|kind| ![Flush::Header, Flush::Removed].contains(kind)) {
         let first = (0..800).find(|&seed| breaks(seed, &[kind]));
         assert!(first.is_some(), "without {kind:?} 800 stories ended well");
     }

@@ -12,7 +12,7 @@ use crate::store::disk::sim::{Faults, SimDisk};
 use crate::store::engine::Engine;
 use crate::store::gap::Gap;
 use crate::store::pending::{Cell, MOST};
-use crate::store::pump::{Pump, take_ack};
+use crate::store::pump::{Pump, take_ack, take_acks};
 use crate::store::settings::{Settings, WhenFull};
 use crate::store::types::{ChainKey, Refused, Settle};
 
@@ -28,19 +28,20 @@ pub(super) struct Setup {
 }
 
 pub(super) struct Rig {
-    rng: Rng,
-    setup: Setup,
+    pub(super) rng: Rng,
+    pub(super) setup: Setup,
     settings: Settings,
     disk: SimDisk,
-    engine: Engine,
-    cells: Vec<Arc<Cell>>,
+    pub(super) engine: Engine,
+    pub(super) cells: Vec<Arc<Cell>>,
     books: Vec<Book>,
     pump: Pump,
     now: Duration,
     /// An error, or rot, may have cost something.
-    hurt: bool,
+    pub(super) hurt: bool,
     /// The power failed in the middle of something.
     dark: bool,
+    records_read: u64,
 }
 
 /// Where a story's wall clock begins, in milliseconds since 1970.
@@ -80,6 +81,7 @@ impl Rig {
             now: Duration::ZERO,
             hurt: false,
             dark: false,
+            records_read: 0,
         };
         rig.chains();
         Ok(rig)
@@ -91,6 +93,8 @@ impl Rig {
             self.engine.chain(&ChainKey { queue: Name::new(queue).expect("a name"), class });
         }
         self.books.resize_with(3, Book::default);
+        let id = self.engine.id();
+        self.books.iter_mut().for_each(|book| book.id = id);
         let most = self.engine.max_record();
         let cell = |chain: &crate::store::engine::Chain| {
             Arc::new(Cell::new(chain.key.clone(), chain.next(), chain.written, chain.ack, most))
@@ -104,7 +108,7 @@ impl Rig {
     }
 
     /// The engine's chains may come in another order after a restart; books go by key.
-    fn book(&mut self, index: usize) -> &mut Book {
+    pub(super) fn book(&mut self, index: usize) -> &mut Book {
         let key = &self.cells[index].key;
         let place = if key.queue.as_str() == "hub" { 2 } else { usize::from(key.class / 2) };
         &mut self.books[place]
@@ -116,9 +120,12 @@ impl Rig {
             45..=69 => self.turn(),
             70..=79 => self.read()?,
             80..=91 => self.deliver()?,
-            92..=93 => self.restart(true)?,
+            92 => self.thin()?,
+            93 => self.restart(true)?,
             94..=95 => self.restart(false)?,
             96 => self.close()?,
+            97 => self.tell(),
+            98 => self.thin()?,
             _ => self.hurt(),
         }
         self.look()
@@ -136,8 +143,7 @@ impl Rig {
         for _ in 0..self.rng.usize(1..8) {
             let long = self.rng.u8(0..12) == 0;
             let len = if long { self.rng.usize(0..12_000) } else { self.rng.usize(0..400) };
-            let mut bytes = vec![0; len];
-            self.rng.fill(&mut bytes);
+            let bytes = self.random(len);
             let cell = Arc::clone(&self.cells[index]);
             let key = (self.engine.id(), self.engine.start(), cell.with(|state| state.next));
             let mail = Arc::clone(&self.book(index).mail);
@@ -151,6 +157,22 @@ impl Rig {
             }
         }
         Ok(())
+    }
+
+    fn random(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.rng.fill(&mut bytes);
+        bytes
+    }
+
+    /// Some bytes, fewer than `most`.
+    pub(super) fn bytes(&mut self, most: usize) -> Vec<u8> {
+        let len = self.rng.usize(0..most);
+        self.random(len)
+    }
+
+    pub(super) fn take_acks(&mut self) {
+        take_acks(&mut self.engine, &self.cells);
     }
 
     fn turn(&mut self) {
@@ -175,7 +197,7 @@ impl Rig {
         }
     }
 
-    fn gaps(&self, index: usize) -> Vec<Gap> {
+    pub(super) fn gaps(&self, index: usize) -> Vec<Gap> {
         self.engine.chains[index].gaps.list.clone()
     }
 
@@ -205,6 +227,7 @@ impl Rig {
             let written = self.engine.chains[index].written;
             self.book(index).durable.retain(|sequence, _| *sequence <= written || *sequence < reached);
         }
+        self.records_read += records.len() as u64;
         self.book(index).read(from, &records, (id, start), &gaps, rots, last)?;
         Ok(records.last().map_or(from, |record| record.sequence + 1))
     }
@@ -225,6 +248,9 @@ impl Rig {
             next = self.read_from(index, next, 30_000)?;
         }
         let upto = if self.rng.bool() { next - 1 } else { self.rng.u64(from - 1..next) };
+        if upto >= from {
+            self.give_up(index, from, upto);
+        }
         let now = self.now;
         self.book(index).acked(upto, now);
         self.cells[index].ack(upto);
@@ -237,7 +263,8 @@ impl Rig {
         self.disk.fail_after(self.rng.u32(1..16));
         for _ in 0..12 {
             match self.rng.u8(0..8) {
-                0..=3 => self.offer()?,
+                0..=2 => self.offer()?,
+                3 => self.thin()?,
                 4..=6 => self.turn(),
                 _ => {
                     let index = self.rng.usize(0..self.cells.len());
@@ -323,6 +350,8 @@ impl Rig {
         for index in 0..self.cells.len() {
             let ack = self.cells[index].with(|state| state.ack);
             self.book(index).reopened(ack, now, window)?;
+            self.book(index).id = self.engine.id();
+            self.reopened(index)?;
         }
         self.pump = Pump::new(self.now);
         Ok(())
@@ -332,6 +361,7 @@ impl Rig {
     fn read_all(&mut self) -> Result<(), String> {
         for index in 0..self.cells.len() {
             let mut from = self.cells[index].with(|state| state.ack + 1);
+            let before = self.records_read;
             loop {
                 let next = self.read_from(index, from, 20_000)?;
                 if next == from {
@@ -339,6 +369,7 @@ impl Rig {
                 }
                 from = next;
             }
+            self.adds_up(index, self.records_read - before)?;
             let ack = self.cells[index].with(|state| state.ack);
             self.engine.chains[index].handed = ack;
             self.book(index).handed = ack;
@@ -372,6 +403,7 @@ impl Rig {
             promise!(flying.is_none(), "{flying:?} was dropped in flight");
             self.book(index).read_mail()?;
             self.book(index).gaps(&gaps, drops, hurt)?;
+            self.look_at_gaps(index)?;
             let bytes = self.cells[index].with(|state| state.bytes);
             promise!(bytes <= MOST + 70_000, "{bytes} bytes wait in memory");
         }

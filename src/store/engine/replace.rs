@@ -1,0 +1,252 @@
+//! Putting fewer records in the place of sealed segments.
+//!
+//! The new segment is written whole under another name and flushed, then renamed, and the directory flushed:
+//! from then on it stands for the old ones, whose files recovery ignores. The ledger hears of what is
+//! missing next, and last the old files go. Whatever happens in between, the old records are there or the
+//! new ones, never both and never neither.
+
+use std::io;
+use std::sync::Arc;
+
+use super::scan::Run;
+use super::{Engine, FileOf, Segment, living};
+use crate::store::disk::{DiskFile, Flush};
+use crate::store::gap::{Cause, Gap};
+use crate::store::layout::BLOCK;
+use crate::store::layout::frame::{self, HEAD, Head};
+use crate::store::layout::header::{Header, Thinned};
+use crate::store::layout::name::{SegmentName, Stands};
+use crate::store::types::{NotReplaced, Record, Sealed};
+
+/// Records that go into one frame of a replacement, in bytes.
+const FRAME: usize = 64 * 1024;
+/// Sealed segments that are listed at once.
+const LISTED: usize = 64;
+
+/// What is about to be replaced.
+struct Old {
+    first: usize,
+    count: usize,
+    /// The last sequence stored before it, and the last one in it.
+    after: u64,
+    last: u64,
+    /// Records that are still to be delivered.
+    living: u64,
+    size: u64,
+    begun_ms: Option<i64>,
+}
+
+impl Engine {
+    /// Segments of which nothing is in flight or delivered, without the one that is written; the oldest first.
+    pub(crate) fn sealed(&self, index: usize) -> Vec<Sealed> {
+        let chain = &self.chains[index];
+        let positions = (0..chain.segments.len().saturating_sub(1)).filter(|&at| self.is_idle(index, at));
+        let listed: Vec<usize> = positions.take(LISTED).collect();
+        let begun = |at: usize| self.header(index, at).and_then(|header| header.begun_ms);
+        let sealed = |at: usize| {
+            let Segment { name, size, last, .. } = &chain.segments[at];
+            let (number, first, size, last) = (name.number, name.first, *size, *last);
+            let (from_ms, to_ms) = (begun(at), begun(at + 1));
+            Sealed { number, first, last, size, from_ms, to_ms, thinned: name.stands.is_some() }
+        };
+        listed.into_iter().map(sealed).collect()
+    }
+
+    fn is_idle(&self, index: usize, position: usize) -> bool {
+        let (chain, segment) = (&self.chains[index], &self.chains[index].segments[position]);
+        position + 1 < chain.segments.len() && segment.filled && segment.name.first > chain.handed.max(chain.ack)
+    }
+
+    /// Where a sealed segment is, if it is still as it was listed.
+    fn find(&self, index: usize, sealed: &Sealed) -> Option<usize> {
+        let same = |segment: &Segment| {
+            let thinned = segment.name.stands.is_some();
+            (segment.name.number, segment.name.first, segment.size, thinned)
+                == (sealed.number, sealed.first, sealed.size, sealed.thinned)
+        };
+        self.chains[index].segments.iter().position(same)
+    }
+
+    /// Records of one segment, as [`Engine::read`] gives them, without putting them in flight.
+    ///
+    /// # Errors
+    /// When the segment cannot be opened though the disk may still have it.
+    pub(crate) fn read_sealed(
+        &mut self,
+        index: usize,
+        sealed: &Sealed,
+        from: u64,
+        max_bytes: usize,
+    ) -> io::Result<Vec<Record>> {
+        let from = from.max(self.chains[index].ack + 1);
+        match self.find(index, sealed) {
+            Some(position) => self.read_one(index, position, from, max_bytes),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Puts `records` in the place of everything in neighbouring sealed segments.
+    ///
+    /// # Errors
+    /// Why not; then everything is as it was.
+    pub(crate) fn replace(
+        &mut self,
+        index: usize,
+        sealed: &[Sealed],
+        records: &[Arc<[u8]>],
+    ) -> Result<Gap, NotReplaced> {
+        let old = self.old(index, sealed)?;
+        let count = records.len() as u64;
+        match count {
+            0 => return Err(NotReplaced::Empty),
+            count if count >= old.living => return Err(NotReplaced::NotFewer),
+            _ => {}
+        }
+        let header = self.header_of_replacement(index, &old, count);
+        let bytes = self.image(index, &header, old.last - count + 1, records);
+        self.make_room_for(&old, bytes.len() as u64)?;
+        self.put_in_place(&header.name, &bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull => NotReplaced::NoRoom,
+            _ => NotReplaced::Disk,
+        })?;
+        let files = self.swap(index, &old, header.name.clone(), bytes.len() as u64);
+        // They go once the ledger knows: until then that they are there is the sign that it does not.
+        self.outdated.extend(files);
+        let gap = self.note_thinned(index, &header);
+        // If the disk refuses, the next ledger tells it, or the next start.
+        self.failing |= self.write_ledger().is_err();
+        Ok(gap)
+    }
+
+    fn old(&mut self, index: usize, sealed: &[Sealed]) -> Result<Old, NotReplaced> {
+        let first = sealed.first().ok_or(NotReplaced::Empty)?;
+        let first = self.find(index, first).ok_or(NotReplaced::Busy)?;
+        for (at, sealed) in (first..).zip(sealed) {
+            if self.find(index, sealed) != Some(at) || !self.is_idle(index, at) {
+                return Err(NotReplaced::Busy);
+            }
+        }
+        let count = sealed.len();
+        let mut runs: Vec<Run> = Vec::new();
+        for at in first..first + count {
+            self.load(index, at, false).map_err(|_| NotReplaced::Disk)?;
+            // What was dropped between them is told as a gap already, and nothing may take its sequences.
+            let stored = runs.last().map(|run| run.last);
+            let after = self.header(index, at).map(|header| header.after);
+            if stored.is_some() && stored != after {
+                return Err(NotReplaced::Busy);
+            }
+            runs.extend(self.parts(index, at).2);
+        }
+        let chain = &self.chains[index];
+        let size = chain.segments.range(first..first + count).map(|segment| segment.size).sum();
+        let last = runs.last().ok_or(NotReplaced::Busy)?.last;
+        let head = self.header(index, first);
+        let after = head.as_ref().map_or(runs[0].after, |head| head.after);
+        let (living, begun_ms) = (living(&runs, chain.ack), head.and_then(|head| head.begun_ms));
+        Ok(Old { first, count, after, last, living, size, begun_ms })
+    }
+
+    fn header_of_replacement(&mut self, index: usize, old: &Old, count: u64) -> Header {
+        let first = self.chains[index].segments[old.first].name.clone();
+        let stands = Some(Stands { last: old.last, turn: self.next_number });
+        self.next_number += 1;
+        let name = SegmentName { stands, ..first };
+        let (epoch, generation) = (self.rng.u32(1..), self.generation);
+        let thinned = Thinned { records: old.living - count, upto: old.last - count, generation };
+        Header { name, after: old.after, epoch, footer: 0, begun_ms: old.begun_ms, thinned }
+    }
+
+    /// All bytes of a segment that holds `records` from sequence `next` on.
+    fn image(&self, index: usize, header: &Header, mut next: u64, records: &[Arc<[u8]>]) -> Vec<u8> {
+        let mut bytes = header.encode();
+        let mut after = header.after;
+        let mut rest = records;
+        while !rest.is_empty() {
+            let mut len = HEAD;
+            let fits = |record: &&Arc<[u8]>| {
+                len += frame::record_len(record.len());
+                len <= FRAME
+            };
+            let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+            let count = u32::try_from(now.len()).expect("a frame is bounded");
+            let head = Head { count, start: self.start, first: next, after, ack: self.chains[index].ack };
+            bytes.extend_from_slice(&frame::encode(header.epoch, &head, &[], now));
+            bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+            (after, next, rest) = (head.last(), head.last() + 1, later);
+        }
+        bytes
+    }
+
+    /// The replacement is on the disk together with what it replaces for a moment.
+    fn make_room_for(&mut self, old: &Old, size: u64) -> Result<(), NotReplaced> {
+        if size >= old.size {
+            return Err(NotReplaced::TooLarge);
+        }
+        while self.used() + size > self.quota() {
+            let spare = self.spares.pop_front().ok_or(NotReplaced::NoRoom)?;
+            self.condemned.push(spare);
+            self.trim();
+        }
+        Ok(())
+    }
+
+    fn put_in_place(&mut self, name: &SegmentName, bytes: &[u8]) -> io::Result<()> {
+        let (draft, text, size) = (name.draft(), name.text(), bytes.len() as u64);
+        let written = self.write_draft(&draft, bytes);
+        let renamed = written.and_then(|()| self.disk.rename(&draft, &text));
+        let synced = self.noted(renamed).and_then(|()| {
+            let synced = self.disk.sync_dir(Flush::Replaced);
+            self.flushed(synced)
+        });
+        if synced.is_err() {
+            // Whichever of the two names it has: the old ones stay true in this run.
+            self.condemned.extend([draft, text].map(|name| FileOf { name, size }));
+            self.trim();
+        }
+        synced
+    }
+
+    fn write_draft(&mut self, draft: &str, bytes: &[u8]) -> io::Result<()> {
+        let file: Box<dyn DiskFile> = self.disk.create(draft)?;
+        file.allocate(bytes.len() as u64)?;
+        file.write_at(bytes, 0)?;
+        self.totals.bytes_written += bytes.len() as u64;
+        self.totals.flushes += 1;
+        file.sync_data(Flush::Draft)
+    }
+
+    /// Takes the new segment for the old ones; returns their files.
+    fn swap(&mut self, index: usize, old: &Old, name: SegmentName, size: u64) -> Vec<FileOf> {
+        let chain = &mut self.chains[index];
+        let range = old.first..old.first + old.count;
+        let gone: Vec<Segment> = chain.segments.drain(range).collect();
+        chain.segments.insert(old.first, Segment { name, size, last: old.last, filled: true });
+        chain.loaded.retain(|loaded| gone.iter().all(|segment| segment.name.number != loaded.number));
+        if gone.iter().any(|segment| chain.checked.is_some_and(|(number, _)| number == segment.name.number)) {
+            chain.checked = None;
+        }
+        gone.into_iter().map(|segment| FileOf { name: segment.name.text(), size: segment.size }).collect()
+    }
+
+    /// Notes what a replacement lacks, in memory.
+    pub(super) fn note_thinned(&mut self, index: usize, header: &Header) -> Gap {
+        let Thinned { records, upto, .. } = header.thinned;
+        let first = header.after.max(self.chains[index].ack) + 1;
+        let span = self.span(index, first, upto);
+        let gap = super::keep::new_gap((first, upto), records, Cause::Thinned, span, self.wall_ms);
+        let chain = &mut self.chains[index];
+        let gap = Gap { from_ms: header.begun_ms.or(gap.from_ms), ..gap };
+        chain.gaps.add(gap, chain.seen_gap);
+        gap
+    }
+
+    /// Removes files so that no power cut brings them back.
+    pub(super) fn remove_for_good(&mut self, files: Vec<FileOf>) {
+        self.condemned.extend(files);
+        self.trim();
+        let synced = self.disk.sync_dir(Flush::Removed);
+        // What comes back is ignored as long as the replacement is there.
+        self.failing |= self.flushed(synced).is_err();
+    }
+}

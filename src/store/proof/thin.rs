@@ -1,0 +1,202 @@
+//! The part of a story in which records are thinned, given up, and gaps are told.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::book::{Book, promise};
+use super::rig::Rig;
+use crate::store::gap::{Cause, Gap, beyond};
+use crate::store::types::{NotReplaced, Sealed};
+use crate::store::words::GivenUp;
+
+/// Fewer gaps than this were never joined for want of room.
+const NEVER_JOINED: usize = 20;
+
+/// A replacement of which a crash decides whether it was.
+pub(super) struct Unsure {
+    first: u64,
+    last: u64,
+    /// New records: sequence, start number and content.
+    new: Vec<(u64, u32, Vec<u8>)>,
+    /// How many fewer there are.
+    thinned: u64,
+}
+
+/// What the model knows of gaps and replacements of one chain.
+#[derive(Default)]
+pub(super) struct Thin {
+    pub(super) unsure: Option<Unsure>,
+    thinned: u64,
+    /// Given up, and the acknowledgement that passed it was said.
+    given_up: BTreeSet<u64>,
+    told: BTreeSet<u64>,
+}
+
+impl Rig {
+    /// Puts a few records in the place of some neighbouring sealed segments.
+    pub(super) fn thin(&mut self) -> Result<(), String> {
+        let index = self.rng.usize(0..self.cells.len());
+        if self.book(index).thin.unsure.is_some() {
+            return Ok(());
+        }
+        self.take_acks();
+        let listed = self.engine.sealed(index);
+        if listed.is_empty() {
+            return Ok(());
+        }
+        let from = self.rng.usize(0..listed.len());
+        let chosen = &listed[from..listed.len().min(from + self.rng.usize(1..4))];
+        let old = self.count(index, chosen)?;
+        let count = self.rng.usize(1..old.max(2));
+        let records: Vec<Arc<[u8]>> = (0..count).map(|_| self.bytes(300).into()).collect();
+        let before = self.engine.chains[index].gaps.dropped.of(Cause::Thinned);
+        let result = self.engine.replace(index, chosen, &records);
+        let after = self.engine.chains[index].gaps.dropped.of(Cause::Thinned);
+        match result {
+            Ok(gap) => {
+                promise!(after == before + gap.records, "{gap:?} is not counted: {before}, {after}");
+                let unsure = self.unsure(chosen, gap.last + 1, &records, gap.records);
+                let book = self.book(index);
+                promise!(unsure.first > book.handed, "{} was in flight and is replaced", unsure.first);
+                book.thin.unsure = Some(unsure);
+                book.replaced()
+            }
+            Err(NotReplaced::Disk) => {
+                // The power is out, or an error: the next start shows which it is. The last sequence is that of the last record.
+                let last =
+                    self.book(index).durable.range(..=chosen[chosen.len() - 1].last).next_back().map(|(last, _)| *last);
+                if let Some(last) = last.filter(|last| *last >= count as u64 && old > count) {
+                    let unsure = self.unsure(chosen, last - count as u64 + 1, &records, (old - count) as u64);
+                    self.book(index).thin.unsure = Some(unsure);
+                }
+                Ok(())
+            }
+            Err(_) => {
+                promise!(after == before, "nothing was replaced, and {} counted", after - before);
+                Ok(())
+            }
+        }
+    }
+
+    fn unsure(&self, chosen: &[Sealed], next: u64, records: &[Arc<[u8]>], thinned: u64) -> Unsure {
+        let start = self.engine.start();
+        let new = (next..).zip(records).map(|(sequence, bytes)| (sequence, start, bytes.to_vec())).collect();
+        Unsure { first: chosen[0].first, last: next + records.len() as u64 - 1, new, thinned }
+    }
+
+    fn count(&mut self, index: usize, chosen: &[Sealed]) -> Result<usize, String> {
+        let mut count = 0;
+        for sealed in chosen {
+            let mut from = 0;
+            while let Ok(records) = self.engine.read_sealed(index, sealed, from, 20_000) {
+                let Some(last) = records.last() else { break };
+                (from, count) = (last.sequence + 1, count + records.len());
+            }
+        }
+        Ok(count)
+    }
+
+    /// Gives up some of what is about to be acknowledged.
+    pub(super) fn give_up(&mut self, index: usize, from: u64, upto: u64) {
+        let mut next = from;
+        while next <= upto && self.rng.bool() {
+            let first = self.rng.u64(next..=upto);
+            let last = self.rng.u64(first..=upto.min(first + 3));
+            let cause = Cause::Expired;
+            self.cells[index].give_up(GivenUp { first, last, records: last - first + 1, cause, span: None });
+            self.book(index).thin.given_up.extend(first..=last);
+            next = last + 1;
+        }
+    }
+
+    /// A consumer reads the gaps and tells some of them.
+    pub(super) fn tell(&mut self) {
+        let index = self.rng.usize(0..self.cells.len());
+        let gaps = self.gaps(index);
+        let last = self.engine.chains[index].gaps.last_id;
+        self.cells[index].with(|state| state.seen_gap = last);
+        for gap in gaps.iter().filter(|gap| !gap.told) {
+            if self.rng.bool() {
+                self.cells[index].told(gap);
+                self.book(index).thin.told.insert(gap.id);
+            }
+        }
+    }
+
+    /// What holds for gaps at every moment.
+    pub(super) fn look_at_gaps(&mut self, index: usize) -> Result<(), String> {
+        let gaps = self.engine.chains[index].gaps.clone();
+        let book = self.book(index);
+        let nobody_said = |gap: &&Gap| gap.told && gap.cause != Cause::NotKept && !book.thin.told.contains(&gap.id);
+        let strange = gaps.list.iter().find(nobody_said).filter(|_| gaps.list.len() < NEVER_JOINED);
+        promise!(strange.is_none(), "{strange:?} was told by nobody");
+        let given_up = book.thin.given_up.len() as u64;
+        let counted = gaps.dropped.of(Cause::Expired);
+        promise!(counted <= given_up, "{counted} of {given_up} expired");
+        Ok(())
+    }
+
+    /// After a restart: replacements were or were not, and what was given up counts exactly once.
+    pub(super) fn reopened(&mut self, index: usize) -> Result<(), String> {
+        let (gaps, ack) = (self.engine.chains[index].gaps.clone(), self.engine.chains[index].ack);
+        let rots = self.setup.rots;
+        let book = self.book(index);
+        if rots {
+            // A rotten ledger may have forgotten some, and a rotten segment be neither.
+            book.forget_unsure();
+            book.thin.given_up.extend(0..gaps.dropped.of(Cause::Expired));
+            return Ok(());
+        }
+        book.thin.given_up.retain(|sequence| *sequence <= ack);
+        let (counted, said) = (gaps.dropped.of(Cause::Expired), book.thin.given_up.len());
+        promise!(counted == said as u64, "{counted} expired, {said} were given up up to {ack}");
+        book.decide(gaps.dropped.of(Cause::Thinned))
+    }
+
+    /// Every record that the figures say is waiting can be read.
+    pub(super) fn adds_up(&self, index: usize, read: u64) -> Result<(), String> {
+        let (gaps, cell) = (&self.engine.chains[index].gaps.list, &self.cells[index]);
+        let (ack, next) = cell.with(|state| (state.ack, state.next));
+        let waiting = (next - 1 - ack).saturating_sub(beyond(gaps, ack));
+        promise!(self.hurt || read == waiting, "{read} records, {waiting} are waiting from {ack} to {next}: {gaps:?}");
+        Ok(())
+    }
+}
+
+impl Book {
+    /// What is unsure has happened.
+    fn replaced(&mut self) -> Result<(), String> {
+        let Some(Unsure { first, last, new, thinned }) = self.thin.unsure.take() else { return Ok(()) };
+        self.thin.thinned += thinned;
+        self.durable.retain(|sequence, _| !(first..=last).contains(sequence));
+        for (sequence, start, bytes) in new {
+            let key = (self.id, start, sequence);
+            self.contents.insert(key, bytes);
+            if sequence > self.ack {
+                self.durable.insert(sequence, key);
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, thinned: u64) -> Result<(), String> {
+        let expected = self.thin.thinned;
+        match &self.thin.unsure {
+            Some(unsure) if thinned == expected + unsure.thinned => self.replaced(),
+            _ => {
+                promise!(thinned == expected, "{thinned} thinned, {expected} expected");
+                self.thin.unsure = None;
+                Ok(())
+            }
+        }
+    }
+
+    fn forget_unsure(&mut self) {
+        if let Some(Unsure { first, last, new, .. }) = self.thin.unsure.take() {
+            self.durable.retain(|sequence, _| !(first..=last).contains(sequence));
+            for (sequence, start, bytes) in new {
+                self.maybe.insert((self.id, start, sequence), bytes);
+            }
+        }
+    }
+}
