@@ -12,6 +12,8 @@ mod forward;
 mod harness;
 #[path = "bridge/links.rs"]
 mod links;
+#[path = "bridge/metered.rs"]
+mod metered;
 #[path = "bridge/receive.rs"]
 mod receive;
 #[path = "bridge/refusals.rs"]

@@ -1,5 +1,6 @@
 //! A bridge from its attachment to the hub on: connecting for ever, and telling how it goes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
+use super::budget::{self, Budget};
 use super::core::{Core, Timing};
 use super::hops;
 use super::lanes;
@@ -15,10 +17,12 @@ use super::link::{self, End, Report, Start};
 use super::outbox::Outbox;
 use super::past::Past;
 use super::rules::Rules;
+use super::schedule::Schedule;
 use super::status::{Condition, tell};
 use super::tally::Counters;
 use super::uplink::codec::Hello;
-use super::uplink::{Dialer, Peer, Resolve, open};
+use super::uplink::{Dialer, Meter, Peer, Resolve, Wire, open};
+use crate::format::BudgetStatus;
 use crate::hub::{Attachment, Durable, Hub};
 use crate::model::{Fault, Name};
 use crate::runtime::{Backoff, Clock};
@@ -36,6 +40,8 @@ pub struct Options {
     pub resolve: Option<Resolve>,
     /// Instead of the machine's clocks.
     pub clock: Option<Clock>,
+    /// Where what is spent of a budget is kept; without it a restart forgets it.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// One bridge. It takes messages from the hub into the store as long as it exists, connected or not.
@@ -57,6 +63,29 @@ pub struct Status {
     pub dropped: u64,
     /// Counters since the start.
     pub counters: Counters,
+    /// What all its connections cost since the start.
+    pub wire: Wire,
+    /// What is spent of its budget.
+    pub budget: Option<BudgetStatus>,
+}
+
+/// What a bridge costs, told even when the bridge is gone.
+#[derive(Debug, Clone)]
+pub struct Costs {
+    meter: Arc<Meter>,
+    budget: Option<Arc<Budget>>,
+}
+
+impl Costs {
+    /// Bytes on the wire since the start.
+    pub fn wire(&self) -> Wire {
+        self.meter.read()
+    }
+
+    /// What is spent of the budget.
+    pub fn budget(&self) -> Option<BudgetStatus> {
+        self.budget.as_ref().map(|budget| budget.status())
+    }
 }
 
 impl Bridge {
@@ -74,7 +103,11 @@ impl Bridge {
             None => Dialer::new(settings.tls.clone()),
         };
         let attachment = hub.attach(rules.wanted(), Arc::clone(&outbox) as Arc<dyn Durable>);
-        let core = Core::new(settings, hub.clone(), store.clone(), outbox, options.timing);
+        let file = options.state_dir.map(|dir| dir.join(format!("budget-{}.json", settings.name)));
+        let (meter, now) = (Arc::clone(dialer.meter()), outbox.clock.now());
+        let budget = settings.budget.map(|budget| Arc::new(Budget::new(budget, meter, file, now)));
+        let mut core = Core::new(settings, hub.clone(), store.clone(), outbox, options.timing);
+        core.budget = budget;
         Self { core, dialer, condition: watch::Sender::new(condition), _attachment: attachment }
     }
 
@@ -90,7 +123,14 @@ impl Bridge {
             backlog: self.core.backlog(),
             dropped: self.core.dropped(),
             counters: self.core.outbox.tally.read(),
+            wire: self.costs().wire(),
+            budget: self.costs().budget(),
         }
+    }
+
+    /// What it costs.
+    pub fn costs(&self) -> Costs {
+        Costs { meter: Arc::clone(self.dialer.meter()), budget: self.core.budget.clone() }
     }
 
     /// Told whenever the session opens or ends.
@@ -107,7 +147,11 @@ impl Bridge {
         let ended = tokio::select! {
             ended = self.connect_for_ever(&stop) => ended,
             never = tell(&self.core, self.condition.subscribe()) => match never {},
+            never = budget::keep(&self.core) => match never {},
         };
+        if let Some(budget) = &self.core.budget {
+            budget.close(&self.core).await;
+        }
         self.became(Condition::down(&self.core.outbox.clock, "stopped"));
         ended
     }
@@ -115,7 +159,8 @@ impl Bridge {
     async fn connect_for_ever(&self, stop: &CancellationToken) -> Result<(), Fault> {
         let mut backoff = Backoff::for_links();
         let mut past = Past::default();
-        while !stop.is_cancelled() {
+        let mut schedule = Schedule::new(self.core.settings.connect, Instant::now());
+        while stop.run_until_cancelled(schedule.until_due(&self.core)).await.is_some() {
             let Some(opened) = stop.run_until_cancelled(self.open_any(&mut past)).await else { break };
             let mut pause_at_least = Duration::ZERO;
             match opened {
@@ -128,6 +173,12 @@ impl Bridge {
                     }
                     match &report.end {
                         End::Stopped => break,
+                        End::Drained => {
+                            schedule.done(Instant::now(), fastrand::f64());
+                            self.became(Condition::asleep(&self.core.outbox.clock, schedule.left(Instant::now())));
+                            past.learn(&report);
+                            continue;
+                        }
                         End::Store(error) => return Err(Fault::Bus(error.to_string())),
                         End::Newer(_) => return Err(Fault::BadData(report.end.to_string())),
                         End::Twin => pause_at_least = TWIN_PAUSE,
@@ -183,7 +234,9 @@ impl Bridge {
         self.became(Condition::up(&self.core.outbox.clock, peer.codec));
         let start = Start { probe: past.fruitless(), condemned: past.condemned() };
         let report = link::run(&self.core, peer, start, stop).await;
-        self.became(Condition::down(&self.core.outbox.clock, &report.end.to_string()));
+        if !matches!(report.end, End::Drained) {
+            self.became(Condition::down(&self.core.outbox.clock, &report.end.to_string()));
+        }
         report
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Settings;
+use super::budget::{Budget, Level};
 use super::lanes::LANES;
 use super::outbox::Outbox;
 use crate::hub::Hub;
@@ -21,6 +22,8 @@ pub struct Timing {
     pub stop: Duration,
     /// How often the state is told while there is a backlog.
     pub status: Duration,
+    /// A scheduled session ends when nothing waits and nothing has come for so long.
+    pub quiet: Duration,
 }
 
 impl Default for Timing {
@@ -30,6 +33,7 @@ impl Default for Timing {
             silence: Duration::from_secs(10),
             stop: Duration::from_millis(1500),
             status: Duration::from_secs(10),
+            quiet: Duration::from_secs(5),
         }
     }
 }
@@ -40,13 +44,19 @@ pub(super) struct Core {
     pub(super) store: Store,
     pub(super) outbox: Arc<Outbox>,
     pub(super) timing: Timing,
+    pub(super) budget: Option<Arc<Budget>>,
     /// By lane: every record before this was sent at least once in this run.
     sent_before: [AtomicU64; LANES],
 }
 
 impl Core {
     pub(super) fn new(settings: Settings, hub: Hub, store: Store, outbox: Arc<Outbox>, timing: Timing) -> Self {
-        Self { settings, hub, store, outbox, timing, sent_before: Default::default() }
+        Self { settings, hub, store, outbox, timing, budget: None, sent_before: Default::default() }
+    }
+
+    /// How it may spend now.
+    pub(super) fn level(&self) -> Level {
+        self.budget.as_ref().map_or(Level::Normal, |budget| *budget.levels().borrow())
     }
 
     /// Whether a record was sent before in this run.

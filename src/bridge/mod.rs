@@ -10,6 +10,7 @@
 // The room's main type has the room's name.
 #[expect(clippy::module_inception)]
 mod bridge;
+pub mod budget;
 mod core;
 mod hops;
 mod inbound;
@@ -19,16 +20,19 @@ mod outbox;
 mod past;
 pub mod record;
 pub mod rules;
+mod schedule;
 mod settings;
 mod status;
 mod switch;
 mod tally;
 pub mod uplink;
 
-pub use bridge::{Bridge, Options, Status};
+pub use bridge::{Bridge, Costs, Options, Status};
 pub use core::Timing;
 pub use hops::HOP;
 pub use link::{BACKFILL, DEDUPE_KEY};
-pub use settings::{Batch, Class, Endpoint, Forward, Receive, Replay, Settings, Tls, Transport, Version};
+pub use settings::{
+    Batch, Budget, Class, Connect, Endpoint, Forward, Receive, Replay, Settings, Tls, Transport, Version,
+};
 pub use status::Condition;
 pub use tally::Counters;

@@ -145,6 +145,27 @@ impl Default for Replay {
     }
 }
 
+/// Bytes on the wire in a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes, both ways, with all headers.
+    pub per_month: u64,
+    /// The day of the month, 1 to 28, on which a month begins, at midnight UTC.
+    pub resets_on_day: i8,
+    /// The part of `per_month` that is kept for alarms and commands; less than that.
+    pub reserve: u64,
+}
+
+/// When a session is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Connect {
+    /// Whenever that is possible.
+    #[default]
+    Always,
+    /// Every so often until nothing waits, and at once for an alarm or a command's answer.
+    Scheduled(Duration),
+}
+
 /// Everything one bridge needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -172,6 +193,10 @@ pub struct Settings {
     pub clock_wait: Duration,
     /// Replay.
     pub replay: Replay,
+    /// What may be spent.
+    pub budget: Option<Budget>,
+    /// When a session is open.
+    pub connect: Connect,
     /// Local to cloud; the first rule that matches wins.
     pub forward: Vec<Forward>,
     /// Cloud to local.
@@ -197,6 +222,8 @@ pub(super) mod tests {
             session_expiry: Duration::from_secs(86_400),
             clock_wait: Duration::from_secs(600),
             replay: Replay::default(),
+            budget: None,
+            connect: Connect::Always,
             forward: vec![],
             receive: vec![],
         }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -20,8 +21,10 @@ pub struct Condition {
     pub since_ms: i64,
     /// The version of MQTT that is spoken, 4 (3.1.1) or 5, when it is open.
     pub version: Option<u8>,
-    /// Why it is not.
+    /// Why it is not, unless it is not meant to be.
     pub reason: Option<String>,
+    /// When the next scheduled session is due, in milliseconds since 1970, between two of them.
+    pub asleep_until_ms: Option<i64>,
 }
 
 impl Condition {
@@ -30,11 +33,18 @@ impl Condition {
             Codec::V4 => 4,
             Codec::V5 => 5,
         };
-        Self { since_ms: clock.wall_ms(), version: Some(version), reason: None }
+        Self { since_ms: clock.wall_ms(), version: Some(version), reason: None, asleep_until_ms: None }
     }
 
     pub(super) fn down(clock: &Clock, why: &str) -> Self {
-        Self { since_ms: clock.wall_ms(), version: None, reason: Some(why.to_owned()) }
+        Self { since_ms: clock.wall_ms(), version: None, reason: Some(why.to_owned()), asleep_until_ms: None }
+    }
+
+    /// Between two scheduled sessions, the next of which is due after `left`.
+    pub(super) fn asleep(clock: &Clock, left: Duration) -> Self {
+        let now_ms = clock.wall_ms();
+        let until_ms = now_ms.saturating_add(i64::try_from(left.as_millis()).unwrap_or(i64::MAX));
+        Self { since_ms: now_ms, version: None, reason: None, asleep_until_ms: Some(until_ms) }
     }
 
     /// Whether a session is open.
@@ -43,7 +53,8 @@ impl Condition {
     }
 
     pub(super) fn is_other_than(&self, other: &Self) -> bool {
-        self.version != other.version || self.reason != other.reason
+        let what = |it: &Self| (it.version, it.asleep_until_ms);
+        what(self) != what(other) || self.reason != other.reason
     }
 
     /// What the cloud shall say when we vanish.
@@ -53,7 +64,11 @@ impl Condition {
 
     fn document(&self, backlog: u64, oldest: Option<Stamp>, dropped: u64) -> Vec<u8> {
         BridgeStatus {
-            state: if self.is_up() { "up" } else { "down" },
+            state: match self {
+                Self { version: Some(_), .. } => "up",
+                Self { asleep_until_ms: Some(_), .. } => "scheduled",
+                _ => "down",
+            },
             since: Time(self.since_ms),
             reason: self.reason.as_deref(),
             backlog,
@@ -70,6 +85,7 @@ impl fmt::Display for Condition {
             (Some(5), _) => f.write_str("connected, MQTT 5"),
             // What 3.1.1 cannot carry is said here, because nobody would miss it otherwise.
             (Some(_), _) => f.write_str("connected, MQTT 3.1.1: no dedupe key, expiry or content type, and only the topics keep messages from circling"),
+            (None, None) => write!(f, "asleep until {}", Time(self.asleep_until_ms.unwrap_or_default())),
             (None, reason) => write!(f, "not connected: {}", reason.as_deref().unwrap_or("unknown")),
         }
     }

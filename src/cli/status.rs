@@ -8,7 +8,7 @@ use super::Exit;
 use super::control::Target;
 use crate::gateway::control::{Answer, Request};
 use crate::gateway::ledger::{BridgeAccount, SensorAccount};
-use crate::gateway::report::{PartReport, Report};
+use crate::gateway::report::{BudgetReport, CostReport, PartReport, Report};
 
 /// `weir status`
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,9 @@ fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     }
     for part in &report.parts {
         print_part(part, out)?;
+    }
+    for costs in &report.costs {
+        print_costs(costs, out)?;
     }
     let counts: Vec<_> = report.hub.iter().map(|(name, count)| format!("{name} {count}")).collect();
     writeln!(out, "hub      {}", counts.join(", "))?;
@@ -105,6 +108,19 @@ fn print_account(account: &BridgeAccount, out: &mut impl Write) -> std::io::Resu
         )?;
     }
     Ok(())
+}
+
+fn print_costs(costs: &CostReport, out: &mut impl Write) -> std::io::Result<()> {
+    let CostReport { bridge, received, sent, budget } = costs;
+    write!(out, "wire     {bridge:<20} {sent} bytes sent, {received} received")?;
+    if let Some(BudgetReport { state, used, projected, per_month, resets }) = budget {
+        let [used, projected, per_month] = [used, projected, per_month].map(|bytes| *bytes as f64 / 1e6);
+        write!(out, "; budget {state}: {used:.1} of {per_month:.1} MB, {projected:.1} MB projected")?;
+        if let Some(resets) = resets {
+            write!(out, ", resets {resets}")?;
+        }
+    }
+    writeln!(out)
 }
 
 fn print_part(part: &PartReport, out: &mut impl Write) -> std::io::Result<()> {

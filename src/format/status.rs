@@ -72,6 +72,33 @@ pub struct BridgeStatus<'a> {
     pub dropped: u64,
 }
 
+/// What a bridge has spent of its monthly budget, at `<name>/bridge/<bridge>/budget`. Bytes on the wire, both ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct BudgetStatus {
+    /// `normal`, `longer-batches`, `summaries` or `urgent-only`.
+    pub state: &'static str,
+    /// Since when.
+    pub since: Time,
+    /// Spent in this month.
+    pub used: u64,
+    /// What the whole month would cost if it went on like this.
+    pub projected: u64,
+    /// What may be spent.
+    pub per_month: u64,
+    /// The part of it that is kept for alarms and commands.
+    pub reserve: u64,
+    /// When the next month begins, once the clock is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets: Option<Time>,
+}
+
+impl BudgetStatus {
+    /// The payload, in JSON.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers always serialise")
+    }
+}
+
 /// The state of the gateway, at `<name>/gateway/status`; also its last will, as `down`.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct GatewayStatus<'a> {

@@ -74,7 +74,7 @@ impl Gateway {
         let owned = plan.hub.own.clone();
         let own = own_topics(&plan.gateway.name, &plan.hub.own);
         let core = Phase::new("hub");
-        let settings = plan.store;
+        let (settings, state_dir) = (plan.store, plan.gateway.state_dir);
         let store = tokio::task::spawn_blocking(move || Store::open(disk, settings)).await?;
         let store = store.context("the store cannot be opened")?;
         let hub = Hub::bind(plan.hub, Some(&store), core.stop()).await.context("the hub cannot start")?;
@@ -92,7 +92,7 @@ impl Gateway {
             uplinks: Phase::new("bridges"),
             core,
         };
-        gateway.start_bridges(plan.bridges);
+        gateway.start_bridges(plan.bridges, &state_dir);
         // Only now: a message that is acknowledged must have met every bridge it is for.
         gateway.hub.serve();
         gateway.start_devices(plan.buses, plan.sensors, plan.outputs);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gaps::Gaps;
 use super::ledger::{Bookkeeper, Ledger};
+use crate::bridge::Costs;
 use crate::format::Time;
 use crate::hub::{Counters, Hub};
 use crate::model::Name;
@@ -23,6 +24,9 @@ pub struct Report {
     pub time: String,
     /// Sensors, outputs and bridges.
     pub parts: Vec<PartReport>,
+    /// What the bridges cost.
+    #[serde(default)]
+    pub costs: Vec<CostReport>,
     /// The hub's counters by name.
     pub hub: Vec<(String, u64)>,
     /// The store.
@@ -54,6 +58,34 @@ pub struct PartReport {
     pub filtered: u64,
     /// Faults by their word.
     pub faults: Vec<(String, u64)>,
+}
+
+/// What a bridge costs. Bytes on the wire, with the headers of TCP and IP.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CostReport {
+    /// The bridge.
+    pub bridge: String,
+    /// From the cloud, since the start.
+    pub received: u64,
+    /// To the cloud, since the start.
+    pub sent: u64,
+    /// What is spent of its budget, if it has one.
+    pub budget: Option<BudgetReport>,
+}
+
+/// A budget.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BudgetReport {
+    /// `normal`, `longer-batches`, `summaries` or `urgent-only`.
+    pub state: String,
+    /// Spent in this month.
+    pub used: u64,
+    /// What the whole month would cost.
+    pub projected: u64,
+    /// What may be spent in a month.
+    pub per_month: u64,
+    /// When the next month begins, RFC 3339.
+    pub resets: Option<String>,
 }
 
 /// The store.
@@ -101,6 +133,7 @@ pub(super) struct Reporter {
     pub(super) board: Board,
     pub(super) clock: Clock,
     pub(super) books: Bookkeeper,
+    pub(super) costs: Vec<(String, Costs)>,
 }
 
 impl Reporter {
@@ -111,6 +144,7 @@ impl Reporter {
             trouble: self.trouble.clone(),
             time: Time(self.clock.wall_ms()).to_string(),
             parts: self.board.all().iter().map(|(part, status)| part_report(part, status)).collect(),
+            costs: self.costs.iter().map(|(bridge, costs)| cost_report(bridge, costs)).collect(),
             hub: hub_report(&self.hub.counters()),
             store: store_report(&self.store.status()),
             ledger: self.books.ledger(),
@@ -139,6 +173,18 @@ fn part_report(part: &Part, status: &Status) -> PartReport {
         filtered: status.filtered,
         faults: status.faults.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
     }
+}
+
+fn cost_report(bridge: &str, costs: &Costs) -> CostReport {
+    let wire = costs.wire();
+    let budget = costs.budget().map(|budget| BudgetReport {
+        state: budget.state.to_owned(),
+        used: budget.used,
+        projected: budget.projected,
+        per_month: budget.per_month,
+        resets: budget.resets.map(|time| time.to_string()),
+    });
+    CostReport { bridge: bridge.to_owned(), received: wire.received, sent: wire.sent, budget }
 }
 
 fn store_report(status: &store::Status) -> StoreReport {

@@ -26,10 +26,11 @@ use crate::store::Store;
 const BEAT: &str = "$weir/beat";
 
 impl Gateway {
-    pub(super) fn start_bridges(&mut self, bridges: Vec<bridge::Settings>) {
+    pub(super) fn start_bridges(&mut self, bridges: Vec<bridge::Settings>, state_dir: &Path) {
         for settings in bridges {
             let health = self.board.health(Part::Bridge(settings.name.clone()));
-            let options = bridge::Options { clock: Some(self.clock.clone()), ..bridge::Options::default() };
+            let (clock, state_dir) = (Some(self.clock.clone()), Some(state_dir.to_owned()));
+            let options = bridge::Options { clock, state_dir, ..bridge::Options::default() };
             let bridge = Arc::new(Bridge::attach(settings, &self.name, &self.hub, &self.store, options));
             self.bridges.push(Arc::clone(&bridge));
             let stop = self.uplinks.stop();
@@ -143,6 +144,7 @@ impl Gateway {
             board: self.board.clone(),
             clock: self.clock.clone(),
             books: self.bookkeeper(),
+            costs: self.bridges.iter().map(|bridge| (bridge.name().to_string(), bridge.costs())).collect(),
         };
         let client = control::Client { hub: self.hub.clone(), reporter: Arc::new(reporter), own: own.into() };
         let stop = self.core.stop();

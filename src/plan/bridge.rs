@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Gateway, claims, endpoint, forward, gateway, tls};
+use super::{Gateway, claims, endpoint, forward, gateway, thrift, tls};
 use crate::bridge::rules::{Finding, findings};
 use crate::bridge::{Endpoint, Replay, Settings, Transport, Version};
 use crate::config::units::{Bytes, Every, Secret};
 use crate::config::{Fields, Place, Problems, Table, secret};
 
 /// Keys of the design that come later.
-const LATER: [&str; 3] = ["proxy", "connect", "budget"];
+const LATER: [&str; 1] = ["proxy"];
 
 /// Notes bridges of the same name.
 pub(super) fn names(tables: &[Table<'_>], problems: &mut Problems) {
@@ -31,6 +31,10 @@ pub(super) fn read(table: &Table<'_>, of: Option<&Gateway>, problems: &mut Probl
     let expiry = Every(Duration::ZERO)..=Every(Duration::from_secs(3650 * 86_400));
     let session_expiry = fields.within("session_expiry", Every(Duration::from_secs(86_400)), expiry).0;
     let replay = fields.table("replay");
+    let (budget, connect) = (fields.table("budget"), fields.table("connect"));
+    let budget = budget.map(|table| thrift::read_budget(&table, fields.problems));
+    let connect = connect.map(|table| thrift::read_connect(&table, fields.problems)).unwrap_or_default();
+    thrift::note(&mut fields, budget.flatten(), connect, keepalive, session_expiry);
     let (forwards, receives) = (fields.tables("forward", "bridge.forward"), fields.tables("receive", "bridge.receive"));
     LATER.into_iter().for_each(|key| fields.not_yet(key));
     fields.finish();
@@ -57,6 +61,8 @@ pub(super) fn read(table: &Table<'_>, of: Option<&Gateway>, problems: &mut Probl
         session_expiry,
         clock_wait: of.map_or(gateway::CLOCK_WAIT, |gateway| gateway.clock_wait),
         replay,
+        budget: budget.flatten(),
+        connect,
         forward,
         receive,
     })

@@ -16,6 +16,7 @@ pub mod outlook;
 mod output;
 mod sensor;
 mod store;
+mod thrift;
 mod tls;
 
 use std::collections::HashMap;

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use weir::bridge::{
-    Bridge, Class, Condition, Counters, Endpoint, Forward, Options, Receive, Replay, Settings, Timing, Tls, Transport,
-    Version,
+    Bridge, Class, Condition, Connect, Counters, Endpoint, Forward, Options, Receive, Replay, Settings, Timing, Tls,
+    Transport, Version,
 };
 use weir::hub::{self, Hub};
 use weir::model::{Fault, Filter, Message, Name, Qos, Receipt, Topic};
@@ -62,6 +62,8 @@ pub(crate) fn settings(broker: SocketAddr) -> Settings {
         session_expiry: Duration::from_secs(3600),
         clock_wait: Duration::from_secs(600),
         replay: Replay { rate_per_s: 0, ..Replay::default() },
+        budget: None,
+        connect: Connect::Always,
         forward: vec![forward("shed/dev/#")],
         receive: vec![],
     }

@@ -198,6 +198,8 @@ fn the_sample_shows_the_defaults_of_devices_and_bridges() {
         name = "cloud"
         url = "mqtts://broker.example.net"
         username = "weir"
+        budget = { per_month = "40MB" }
+        connect = { mode = "scheduled" }
         [[bridge.forward]]
         topics = ["weir/#"]
         ttl = "30d"

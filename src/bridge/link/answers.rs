@@ -120,6 +120,7 @@ impl Link<'_> {
     }
 
     fn arrived(&mut self, publish: Publish) {
+        self.arrived = Instant::now();
         let Publish { topic, payload, qos, retain, dup, id, mut properties } = publish;
         let message = self.let_in(&topic, properties.as_deref()).map(|topic| {
             if dup {

@@ -14,15 +14,18 @@ mod lane;
 mod outgoing;
 mod pipe;
 mod send;
+mod thrift;
 
 use std::collections::HashSet;
+use std::future::pending;
 use std::io;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Level;
 use super::core::Core;
 use super::inbound::{self, Arrival, Kept};
 use super::lanes::{LANES, class_of};
@@ -52,6 +55,8 @@ const CLOCK_EVERY: Duration = Duration::from_secs(1);
 pub(super) enum End {
     #[error("stopped")]
     Stopped,
+    #[error("nothing waits any more")]
+    Drained,
     #[error("the peer closed the connection")]
     Closed,
     #[error("the connection broke: {0}")]
@@ -106,6 +111,13 @@ pub(super) struct Link<'a> {
     batches: [Batches; LANES],
     /// An alarm has left: what waits in batches goes too.
     urgent: bool,
+    /// How much the budget allows, and when that changes.
+    level: Level,
+    levels: Option<watch::Receiver<Level>>,
+    /// When a message last came from the cloud.
+    arrived: Instant,
+    /// The session ends because nothing waits.
+    asleep: bool,
     fetches: Fetches,
     flights: Flights,
     /// Lane and number of what is in the outbox at QoS 0.
@@ -159,6 +171,10 @@ impl<'a> Link<'a> {
             hold: [None; LANES],
             batches: Default::default(),
             urgent: false,
+            level: core.level(),
+            levels: core.budget.as_ref().map(|budget| budget.levels()),
+            arrived: now,
+            asleep: false,
             fetches: Fetches::default(),
             flights: Flights::new(now),
             written: Vec::new(),
@@ -207,7 +223,8 @@ impl<'a> Link<'a> {
                     self.decode()?;
                 }
                 () = sleep_until(wake) => {}
-                () = stop.cancelled(), if self.stop_at.is_none() => self.begin_stop()?,
+                () = changed(&mut self.levels) => self.level = self.core.level(),
+                () = stop.cancelled(), if self.stop_at.is_none() => self.begin_stop("down")?,
             }
         }
     }
@@ -222,9 +239,15 @@ impl<'a> Link<'a> {
     }
 
     /// Says good-bye to the cloud; what is on its way gets a moment to be acknowledged.
-    fn begin_stop(&mut self) -> Result<(), End> {
+    fn begin_stop(&mut self, state: &str) -> Result<(), End> {
         self.stop_at = Some(Instant::now() + self.core.timing.stop);
-        self.tell_cloud("down")
+        self.tell_cloud(state)
+    }
+
+    /// Ends a scheduled session in which nothing is left to do.
+    fn fall_asleep(&mut self) -> Result<(), End> {
+        self.asleep = true;
+        self.begin_stop("scheduled")
     }
 
     fn turned(&mut self, turn: Turn) -> Result<(), End> {
@@ -250,14 +273,19 @@ impl<'a> Link<'a> {
     fn on_time(&mut self, now: Instant) -> Result<Instant, End> {
         let timing = &self.core.timing;
         if let Some(stop_at) = self.stop_at {
-            let waiting = self.batches.iter().any(|batches| batches.ready().is_some());
+            let waiting = (0..LANES).any(|lane| !self.is_held_back(lane) && self.batches[lane].ready().is_some());
             if !self.said_goodbye && self.flights.len() == 0 && !waiting {
                 self.put(&Out::Disconnect)?;
                 self.said_goodbye = true;
             }
             if (self.said_goodbye && self.pipe.is_idle()) || now >= stop_at {
-                return Err(End::Stopped);
+                return Err(if self.asleep { End::Drained } else { End::Stopped });
             }
+        }
+        let sleepy = self.sleepy_at();
+        if sleepy.is_some_and(|at| at <= now) {
+            self.fall_asleep()?;
+            return self.on_time(now);
         }
         let patience = self.flights.patience_ends(timing.silence);
         let pong_due = self.pinged.map(|at| at + timing.silence);
@@ -274,7 +302,7 @@ impl<'a> Link<'a> {
         let token = self.waits_for_token(now).then(|| self.next_token());
         let next_ping = ping_due.filter(|_| self.pinged.is_none());
         let clock = self.lanes.iter().any(Lane::has_parked).then(|| now + CLOCK_EVERY);
-        let due = [patience, pong_due, next_ping, self.stop_at, token, self.next_ripe(), clock];
+        let due = [patience, pong_due, next_ping, self.stop_at, token, self.next_ripe(), clock, sleepy];
         Ok(due.into_iter().flatten().chain(holds).min().unwrap_or(now + Duration::from_secs(3600)))
     }
 
@@ -304,4 +332,14 @@ impl Drop for Link<'_> {
     fn drop(&mut self) {
         self.core.outbox.begin(false);
     }
+}
+
+/// Waits for another level of the budget, if there is one.
+async fn changed(levels: &mut Option<watch::Receiver<Level>>) {
+    if let Some(levels) = levels
+        && levels.changed().await.is_ok()
+    {
+        return;
+    }
+    pending().await
 }

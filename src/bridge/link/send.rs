@@ -93,8 +93,7 @@ impl Link<'_> {
 
     /// The next record of a lane, unless something else than the window or a token is in its way.
     fn ready(&mut self, lane: usize, now: Instant) -> Option<u64> {
-        let held = self.hold[lane].is_some_and(|until| until > now);
-        let next = if held { None } else { self.next_of(lane) };
+        let next = if self.is_held(lane, now) { None } else { self.next_of(lane) };
         next.filter(|next| !self.core.outbox.is_blocked(lane, *next))
     }
 
@@ -124,6 +123,11 @@ impl Link<'_> {
         let [messages, of_bytes] = &mut self.buckets;
         messages.take(1.0);
         of_bytes.take(bytes as f64);
+    }
+
+    /// Whether nothing of a lane may leave now.
+    fn is_held(&self, lane: usize, now: Instant) -> bool {
+        self.is_held_back(lane) || self.hold[lane].is_some_and(|until| until > now)
     }
 
     /// Whether `sequence` is old. At the end of what was old at first, a lane that has fallen behind by

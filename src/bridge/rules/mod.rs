@@ -192,6 +192,12 @@ impl Rules {
         &self.status
     }
 
+    /// The topic of this bridge's budget, here: `<gateway>/bridge/<bridge>/budget`.
+    pub fn budget(&self) -> Topic {
+        let (gateway, bridge) = (&self.gateway, &self.bridge);
+        Topic::new(&format!("{gateway}/bridge/{bridge}/budget")).expect("names are safe topic levels")
+    }
+
     /// The topic of this bridge's state at the cloud, behind the prefix of the first forward rule.
     pub fn cloud_status(&self) -> Topic {
         let prefix = self.forward.first().map_or("", |rule| &rule.prefix);

@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
+use super::meter::{Meter, Metered};
 use super::tls;
 use crate::bridge::{Endpoint, Tls, Transport};
 
@@ -56,6 +57,7 @@ type Lookup = JoinHandle<io::Result<Vec<SocketAddr>>>;
 pub struct Dialer {
     resolve: Resolve,
     tls: Tls,
+    meter: Arc<Meter>,
     /// Kept for session resumption; read again from the files after a failed handshake.
     config: Mutex<Option<Arc<ClientConfig>>>,
     /// At most one look-up at a time: a resolver that hangs holds one thread, not one per attempt.
@@ -70,7 +72,12 @@ impl Dialer {
 
     /// A dialer with another resolver.
     pub fn with_resolver(tls: Tls, resolve: Resolve) -> Self {
-        Self { resolve, tls, config: Mutex::default(), lookup: Mutex::default() }
+        Self { resolve, tls, meter: Arc::default(), config: Mutex::default(), lookup: Mutex::default() }
+    }
+
+    /// Counts what all its connections cost.
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// Opens a stream to `endpoint`. It has no deadline of its own: drop it to give up.
@@ -84,6 +91,8 @@ impl Dialer {
         let addresses = addresses.map_err(|error| DialError::Name(host.to_owned(), error))?;
         let tcp = first_to_answer(&addresses).await.map_err(DialError::Tcp)?;
         tcp.set_nodelay(true).map_err(DialError::Tcp)?;
+        let is_v6 = tcp.peer_addr().is_ok_and(|address| address.ip().to_canonical().is_ipv6());
+        let tcp = Metered::new(tcp, is_v6, Arc::clone(&self.meter));
         match endpoint.transport {
             Transport::Tcp => Ok(Box::new(tcp)),
             Transport::Tls => self.encrypt(host, tcp).await,
@@ -112,7 +121,7 @@ impl Dialer {
         answer.map_err(io::Error::other)?
     }
 
-    async fn encrypt(&self, host: &str, tcp: TcpStream) -> Result<Box<dyn Stream>, DialError> {
+    async fn encrypt(&self, host: &str, tcp: Metered<TcpStream>) -> Result<Box<dyn Stream>, DialError> {
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|error| DialError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
         let connector = TlsConnector::from(self.config().await?);

@@ -2,9 +2,11 @@
 
 pub mod codec;
 mod dial;
+mod meter;
 mod open;
 mod tls;
 
 pub use dial::{DialError, Dialer, Resolve, Stream};
+pub use meter::{Meter, Metered, Wire};
 pub use open::{OpenError, Peer, open};
 pub use tls::TlsError;

@@ -141,6 +141,11 @@ impl Batches {
         self.ready.push_front(parcel);
     }
 
+    /// Nothing waits, and nothing is ready.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.ready.is_empty()
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         *self = Self::default();

@@ -2,15 +2,15 @@
 
 use tokio::time::Instant;
 
-use super::{Company, Held, Limits, Parcel, pack};
-use crate::bridge::lanes::{LANES, class_of, topic_hash};
+use super::{Company, Held, Parcel, pack};
+use crate::bridge::hops;
+use crate::bridge::lanes::{LANES, topic_hash};
 use crate::bridge::link::Link;
 use crate::bridge::link::flights::Cargo;
 use crate::bridge::link::judge::{Now, known_age};
 use crate::bridge::link::outgoing;
 use crate::bridge::record::Record;
 use crate::bridge::uplink::codec::Publish;
-use crate::bridge::{Class, hops};
 use crate::format::batch::Header;
 use crate::model::Qos;
 use crate::store;
@@ -38,10 +38,11 @@ impl Link<'_> {
     ) {
         let Some((batch, _)) = self.core.outbox.rules.batch(rule) else { return };
         let alone = self.probe || self.lanes[lane].is_alone(stored.sequence);
-        let count = if alone { 1 } else { batch.max_count };
+        let (mut limits, patience) = self.limits(lane, batch);
+        if alone {
+            limits.count = 1;
+        }
         let age = known_age(record.stamp, clock.stamp);
-        // Alarms wait for nobody; a backlog of them still fills batches.
-        let patience = if class_of(lane) == Class::Alarm as usize { Default::default() } else { batch.max_age };
         let (bytes, hash) = (pack::estimate(batch, &record, clock), topic_hash(record.topic.as_str()));
         let held = Held { sequence: stored.sequence, start: stored.start, hash, record, bytes };
         self.lanes[lane].hold(stored.sequence, hash);
@@ -49,7 +50,7 @@ impl Link<'_> {
         if alone {
             batches.close(rule);
         }
-        batches.hold(rule, held, Limits { count, bytes: batch.max_bytes }, now + patience.saturating_sub(age), now);
+        batches.hold(rule, held, limits, now + patience.saturating_sub(age), now);
     }
 
     /// Lets out what has waited for long enough. True if there is anything new to send.
@@ -71,7 +72,7 @@ impl Link<'_> {
     }
 
     /// Whether all of a lane's records were read and taken.
-    fn is_dry(&self, lane: usize) -> bool {
+    pub(in crate::bridge::link) fn is_dry(&self, lane: usize) -> bool {
         self.lanes[lane].hungry().is_some_and(|from| from >= self.core.outbox.chains[lane].next_sequence())
     }
 
