@@ -154,7 +154,7 @@ async fn a_scheduled_bridge_gets_what_a_real_broker_kept_for_it() {
     let gateway = Gateway::start(settings, brief()).await;
     let mut heard = gateway.hub.subscribe(vec![Filter::new("cmd/#").unwrap()], 16);
     gateway.until_condition("asleep", |condition| condition.asleep_until_ms.is_some()).await;
-    cloud.publish("down/cmd/pump", "on").await;
+    crate::receive::publish_at(cloud.address(), "down/cmd/pump", "on", &[]);
     gateway.acknowledged("shed/dev/a", [1]).await;
     let command = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap().unwrap();
     assert_eq!(&*command.message.payload, b"on");

@@ -20,7 +20,7 @@ fn filter(text: &str) -> Filter {
 }
 
 /// Publishes at the cloud, from outside.
-fn publish_at(cloud: SocketAddr, topic: &str, payload: &str, more: &[&str]) {
+pub(crate) fn publish_at(cloud: SocketAddr, topic: &str, payload: &str, more: &[&str]) {
     let (host, port) = (cloud.ip().to_string(), cloud.port().to_string());
     let mut command = Command::new("mosquitto_pub");
     command.args(["-h", &host, "-p", &port, "-V", "5", "-q", "1", "-t", topic, "-m", payload]).args(more);
