@@ -118,7 +118,7 @@ impl Case {
     }
 
     async fn run_one(self, kind: Kind, times: Times) -> Figures {
-        let mut site = Site::start(kind, &self.weir()).await;
+        let mut site = Site::start(kind, self).await;
         sleep(times.settles).await;
         if self.worn {
             site.fault(self.fault, true, times.outage).await;
@@ -173,7 +173,7 @@ struct Site {
 }
 
 impl Site {
-    async fn start(kind: Kind, weir: &Weir) -> Self {
+    async fn start(kind: Kind, case: Case) -> Self {
         let cloud = Cloud::start().await;
         let cable = Proxy::start(cloud.address()).await;
         cable.delay(ROUND_TRIP / 2);
@@ -184,8 +184,14 @@ impl Site {
             },
             Ground::Image,
         );
+        if case.worn
+            && let Ground::Image(image) = &ground
+        {
+            // What is advised for SD cards: the file system's own commits are not those of the store.
+            image.remount("noatime,lazytime,commit=60").unwrap();
+        }
         let hub = free_address();
-        let machine = Machine::start(ground, hub, kind.recipe(hub, cable.address(), weir)).await;
+        let machine = Machine::start(ground, hub, kind.recipe(hub, cable.address(), &case.weir())).await;
         let (stop, stop_live) = (CancellationToken::new(), CancellationToken::new());
         while cloud.book().connects_us.is_empty() {
             sleep(POLL).await;

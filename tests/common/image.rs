@@ -78,9 +78,19 @@ impl Image {
     }
 
     fn mount(&mut self) -> Result<(), String> {
-        run(Command::new("mount").args(["-o", "loop"]).arg(self.file()).arg(self.path()))?;
+        // Shared, so that it also goes from mount namespaces that others make meanwhile: a file system that is still
+        // mounted somewhere would be given to us again, without power.
+        run(Command::new("mount").args(["-o", "loop", "--make-shared"]).arg(self.file()).arg(self.path()))?;
         self.base = self.device()?;
         Ok(())
+    }
+
+    /// Changes how it is mounted, until the power is cut.
+    ///
+    /// # Errors
+    /// When the kernel does not want that.
+    pub(crate) fn remount(&self, options: &str) -> Result<(), String> {
+        run(Command::new("mount").arg("-o").arg(format!("remount,{options}")).arg(self.path()))
     }
 
     /// What went to this disk since it was made.

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::common::image::Image;
 use crate::kit::judge::Verdict;
 use crate::kit::machine::Ground;
-use crate::site::{Fault, Site};
+use crate::site::{Fault, Line, Site};
 
 /// Rounds at the same time: they wait for most of the time.
 const AT_ONCE: usize = 4;
@@ -84,8 +84,8 @@ async fn play_all(disaster: Disaster, rounds: u64) -> usize {
 async fn play(seed: u64, disaster: Disaster) -> (Verdict, usize) {
     let mut chance = Rng::with_seed(seed);
     let ground = if disaster == Disaster::Cut { Image::new().map(Ground::Image) } else { Ok(Ground::dir()) };
-    let one_way = Duration::from_millis(chance.u64(0..30));
-    let mut site = Site::start(ground.expect("it worked before"), one_way, DEVICES, EVERY).await;
+    let line = Line { one_way: Duration::from_millis(chance.u64(0..30)), replay_per_s: 600 };
+    let mut site = Site::start(ground.expect("it worked before"), line, DEVICES, EVERY).await;
     let fault = [Fault::Cut, Fault::HalfOpen, Fault::Mute][chance.usize(..3)];
     pause(&mut chance, 500).await;
     site.fault(fault, true);

@@ -13,6 +13,7 @@ use crate::kit::cloud::Cloud;
 use crate::kit::device::{Device, Promised};
 use crate::kit::judge::{Verdict, judge, missing};
 use crate::kit::machine::{Ground, Machine, weir};
+use crate::kit::now_us;
 
 /// How long what was acknowledged may take to arrive when the link is back.
 const DRAIN: Duration = Duration::from_secs(60);
@@ -29,6 +30,13 @@ pub(crate) enum Fault {
     Mute,
 }
 
+/// The way to the cloud, and how fast a backlog goes along it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    pub(crate) one_way: Duration,
+    pub(crate) replay_per_s: u32,
+}
+
 pub(crate) struct Site {
     pub(crate) cloud: Cloud,
     pub(crate) cable: Proxy,
@@ -39,7 +47,8 @@ pub(crate) struct Site {
 
 impl Site {
     /// Starts everything; `devices` devices publish, each every `every`, and the first messages have arrived.
-    pub(crate) async fn start(ground: Ground, one_way: Duration, devices: usize, every: Duration) -> Self {
+    pub(crate) async fn start(ground: Ground, line: Line, devices: usize, every: Duration) -> Self {
+        let Line { one_way, replay_per_s } = line;
         let cloud = Cloud::start().await;
         let cable = Proxy::start(cloud.address()).await;
         cable.delay(one_way);
@@ -49,7 +58,7 @@ impl Site {
                 "[gateway]\nname = \"shed\"\nstate_dir = {state:?}\n[hub]\nlisten = [\"{hub}\"]\n\
                  [store]\nmax_size = \"16MiB\"\nsegment = \"64KiB\"\n\
                  [[bridge]]\nname = \"cloud\"\nurl = \"mqtt://{up}\"\nclient_id = \"shed\"\n\
-                 [[bridge.forward]]\ntopics = [\"bench/#\"]\nprefix = \"site/\"\n"
+                 replay = {{ rate = \"{replay_per_s}/s\" }}\n[[bridge.forward]]\ntopics = [\"bench/#\"]\nprefix = \"site/\"\n"
             )
         };
         let machine = Machine::start(ground, hub, weir(configure)).await;
@@ -81,6 +90,21 @@ impl Site {
         if fault == Fault::Cut || (fault == Fault::Mute && !on) {
             self.cable.cut();
         }
+    }
+
+    /// Waits until what arrives is as good as new.
+    pub(crate) async fn caught_up(&self) {
+        let behind = || {
+            let book = self.cloud.book();
+            let newest = book.arrivals.values().filter_map(|arrivals| arrivals.last()).map(|it| it.note.sent_us);
+            now_us().saturating_sub(newest.min().unwrap_or(0)) > 500_000
+        };
+        let waiting = async {
+            while behind() {
+                sleep(POLL).await;
+            }
+        };
+        timeout(DRAIN, waiting).await.expect("the backlog drains");
     }
 
     /// Ends the devices, waits until everything they were promised has arrived, but not for ever, and judges.
