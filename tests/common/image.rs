@@ -21,6 +21,8 @@ const SMALL_MIB: u64 = 48;
 pub(crate) struct Image {
     dir: TempDir,
     cuts: usize,
+    /// Files that were left behind.
+    copies: usize,
     /// What the block device had carried when it was mounted.
     base: Traffic,
     /// What went to the disk before the last cut.
@@ -56,7 +58,7 @@ impl Image {
     /// The same of another size.
     pub(crate) fn of_mib(mib: u64) -> Result<Self, String> {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut image = Self { dir, cuts: 0, base: Traffic::default(), before: Traffic::default() };
+        let mut image = Self { dir, cuts: 0, copies: 0, base: Traffic::default(), before: Traffic::default() };
         let file = File::create(image.file()).map_err(|error| error.to_string())?;
         file.set_len(mib << 20).map_err(|error| error.to_string())?;
         std::fs::create_dir(image.path()).map_err(|error| error.to_string())?;
@@ -69,7 +71,7 @@ impl Image {
     }
 
     fn file(&self) -> PathBuf {
-        self.dir.path().join("image")
+        self.dir.path().join(format!("image{}", self.copies))
     }
 
     /// Where it is mounted.
@@ -78,9 +80,7 @@ impl Image {
     }
 
     fn mount(&mut self) -> Result<(), String> {
-        // Shared, so that it also goes from mount namespaces that others make meanwhile: a file system that is still
-        // mounted somewhere would be given to us again, without power.
-        run(Command::new("mount").args(["-o", "loop", "--make-shared"]).arg(self.file()).arg(self.path()))?;
+        run(Command::new("mount").args(["-o", "loop"]).arg(self.file()).arg(self.path()))?;
         self.base = self.device()?;
         Ok(())
     }
@@ -126,6 +126,7 @@ impl Image {
         bury();
         self.before = self.traffic()?;
         run(Command::new("umount").arg(self.path()))?;
+        self.leave_behind()?;
         run(Command::new("e2fsck").arg("-p").arg(self.file()))?;
         self.mount()?;
         let read = |path: &Path| std::fs::read(path).unwrap_or_default();
@@ -136,6 +137,18 @@ impl Image {
             return Err("the cut lost nothing: a file that was not synced is there".into());
         }
         Ok(())
+    }
+
+    /// A mount namespace that somebody has made meanwhile may have a copy of our mount, and so keep the device. The same
+    /// file would be given the same device again, with a file system that is shut down: go on with a copy of it.
+    fn leave_behind(&mut self) -> Result<(), String> {
+        let held = Command::new("losetup").arg("-j").arg(self.file()).output().map_err(|error| error.to_string())?;
+        if held.stdout.is_empty() {
+            return Ok(());
+        }
+        let old = self.file();
+        self.copies += 1;
+        std::fs::copy(&old, self.file()).and_then(|_| std::fs::remove_file(&old)).map_err(|error| error.to_string())
     }
 
     fn canary(&self, name: &str) -> PathBuf {
