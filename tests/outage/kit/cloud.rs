@@ -77,7 +77,8 @@ impl Cloud {
         self.shared.book.lock().expect("no panic in there")
     }
 
-    /// It takes messages and neither keeps nor acknowledges them; pings are answered.
+    /// It takes messages and neither keeps nor acknowledges them; pings are answered. A connection on which a message
+    /// was ignored stays deaf: nobody keeps a message and not the ones before it.
     pub(crate) fn mute(&self, mute: bool) {
         self.shared.mute.store(mute, Ordering::Relaxed);
     }
@@ -122,15 +123,16 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 /// One connection, until either side ends it.
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let (mut inbox, mut version, mut answers) = (Vec::new(), Version::V5, Vec::new());
+    let (mut inbox, mut answers) = (Vec::new(), Vec::new());
+    let mut peer = Peer { version: Version::V5, deaf: false };
     while stream.read_buf(&mut inbox).await? > 0 {
         let mut at = 0;
         loop {
-            match decode(&inbox[at..], version, 1 << 20) {
+            match decode(&inbox[at..], peer.version, 1 << 20) {
                 Ok(None) => break,
                 Ok(Some((Packet::Disconnect(_), _))) => return Ok(()),
                 Ok(Some((packet, size))) => {
-                    shared.take(&packet, &mut version, &mut answers);
+                    shared.take(&packet, &mut peer, &mut answers);
                     at += size;
                 }
                 Err(error) => {
@@ -146,15 +148,24 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()
     Ok(())
 }
 
+/// What is known of one connection.
+struct Peer {
+    version: Version,
+    deaf: bool,
+}
+
 impl Shared {
-    fn take(&self, packet: &Packet<'_>, version: &mut Version, answers: &mut Vec<u8>) {
+    fn take(&self, packet: &Packet<'_>, peer: &mut Peer, answers: &mut Vec<u8>) {
         let answer = match packet {
             Packet::Connect(connect) => {
-                *version = connect.version;
+                peer.version = connect.version;
                 self.book.lock().expect("no panic in there").connects_us.push(now_us());
                 Packet::Connack(Connack { session_present: false, reason: Reason::SUCCESS, properties: None })
             }
-            Packet::Publish(_) if self.mute.load(Ordering::Relaxed) => return,
+            Packet::Publish(_) if peer.deaf || self.mute.load(Ordering::Relaxed) => {
+                peer.deaf = true;
+                return;
+            }
             Packet::Publish(publish) => {
                 self.arrived(publish);
                 if publish.qos == Qos::AtMostOnce {
@@ -169,7 +180,7 @@ impl Shared {
             Packet::Pingreq => Packet::Pingresp,
             _ => return,
         };
-        answer.encode(*version, answers);
+        answer.encode(peer.version, answers);
     }
 
     fn arrived(&self, publish: &Publish<'_>) {
