@@ -8,6 +8,8 @@ mod common;
 mod fake;
 #[path = "bridge/forward.rs"]
 mod forward;
+#[path = "bridge/gaps.rs"]
+mod gaps;
 #[path = "bridge/harness.rs"]
 mod harness;
 #[path = "bridge/links.rs"]

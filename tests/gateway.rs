@@ -12,6 +12,8 @@ mod commands;
 mod common;
 #[path = "gateway/dead.rs"]
 mod dead;
+#[path = "gateway/down.rs"]
+mod down;
 #[path = "gateway/lan.rs"]
 mod lan;
 #[path = "gateway/outage.rs"]

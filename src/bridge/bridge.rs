@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Settings;
 use super::budget::{self, Budget};
 use super::core::{Core, Timing};
-use super::hops;
+use super::dead::DeadLetter;
 use super::lanes;
 use super::link::{self, End, Report, Start};
 use super::outbox::Outbox;
@@ -22,11 +22,12 @@ use super::status::{Condition, tell};
 use super::tally::Counters;
 use super::uplink::codec::Hello;
 use super::uplink::{Dialer, Meter, Peer, Resolve, Wire, open};
+use super::{gaps, hops};
 use crate::format::BudgetStatus;
 use crate::hub::{Attachment, Durable, Hub};
 use crate::model::{Fault, Name};
 use crate::runtime::{Backoff, Clock};
-use crate::store::Store;
+use crate::store::{ReadError, Store};
 
 /// How long we leave the client id to a twin.
 const TWIN_PAUSE: Duration = Duration::from_secs(30);
@@ -61,6 +62,8 @@ pub struct Status {
     pub backlog: u64,
     /// Records lost, given up or expired.
     pub dropped: u64,
+    /// Records that the cloud refuses for good, kept until somebody has looked.
+    pub dead_letters: u64,
     /// Counters since the start.
     pub counters: Counters,
     /// What all its connections cost since the start.
@@ -96,8 +99,9 @@ impl Bridge {
         let chains = std::array::from_fn(|lane| store.chain(lanes::key(&settings.name, lane)));
         let clock = options.clock.unwrap_or_else(Clock::system);
         let condition = Condition::down(&clock, "not connected yet");
+        let dead = store.chain(lanes::dead_letters(&settings.name));
         let me = hops::name(gateway, store.id());
-        let outbox = Arc::new(Outbox::new(Arc::clone(&rules), chains, clock, me));
+        let outbox = Arc::new(Outbox::new(Arc::clone(&rules), chains, dead, clock, me));
         let dialer = match options.resolve {
             Some(resolve) => Dialer::with_resolver(settings.tls.clone(), resolve),
             None => Dialer::new(settings.tls.clone()),
@@ -122,6 +126,7 @@ impl Bridge {
             condition: self.condition.borrow().clone(),
             backlog: self.core.backlog(),
             dropped: self.core.dropped(),
+            dead_letters: self.core.outbox.dead.count(),
             counters: self.core.outbox.tally.read(),
             wire: self.costs().wire(),
             budget: self.costs().budget(),
@@ -131,6 +136,22 @@ impl Bridge {
     /// What it costs.
     pub fn costs(&self) -> Costs {
         Costs { meter: Arc::clone(self.dialer.meter()), budget: self.core.budget.clone() }
+    }
+
+    /// What the cloud has refused for good, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, ReadError> {
+        self.core.outbox.dead.list().await
+    }
+
+    /// Sends all dead letters again, as new messages behind what waits, or forgets them. Says how many.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn empty_dead_letters(&self, forget: bool) -> Result<u64, ReadError> {
+        self.core.outbox.dead.empty(&self.core.outbox, forget).await
     }
 
     /// Told whenever the session opens or ends.
@@ -148,6 +169,7 @@ impl Bridge {
             ended = self.connect_for_ever(&stop) => ended,
             never = tell(&self.core, self.condition.subscribe()) => match never {},
             never = budget::keep(&self.core) => match never {},
+            never = gaps::tell_here(&self.core) => match never {},
         };
         if let Some(budget) = &self.core.budget {
             budget.close(&self.core).await;

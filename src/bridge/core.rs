@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Settings;
 use super::budget::{Budget, Level};
-use super::lanes::LANES;
+use super::lanes::{LANES, dead_letters};
 use super::outbox::Outbox;
 use crate::hub::Hub;
 use crate::store::Store;
@@ -78,8 +78,12 @@ impl Core {
     pub(super) fn dropped(&self) -> u64 {
         let counters = self.outbox.tally.read();
         let chains = self.store.status().chains;
-        let lost: u64 =
-            chains.iter().filter(|chain| chain.key.queue == self.settings.name).map(|chain| chain.lost).sum();
+        let dead = dead_letters(&self.settings.name);
+        let lost: u64 = chains
+            .iter()
+            .filter(|chain| chain.key.queue == self.settings.name && chain.key != dead)
+            .map(|chain| chain.lost)
+            .sum();
         lost + counters.set_aside + counters.expired
     }
 }

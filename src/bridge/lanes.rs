@@ -15,6 +15,14 @@ pub(super) const LANES: usize = 2 * CLASSES;
 /// In the store, the express chain of class `c` has the number 8 + `c`.
 const EXPRESS: u8 = 8;
 
+/// The number of the chain of dead letters in the store.
+const DEAD_LETTERS: u8 = 4;
+
+/// The chain of a bridge's dead letters in the store.
+pub(super) fn dead_letters(bridge: &Name) -> ChainKey {
+    ChainKey { queue: bridge.clone(), class: DEAD_LETTERS }
+}
+
 /// The express lane of a class.
 pub(super) const fn express(class: usize) -> usize {
     2 * class

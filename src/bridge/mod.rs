@@ -12,6 +12,8 @@
 mod bridge;
 pub mod budget;
 mod core;
+mod dead;
+mod gaps;
 mod hops;
 mod inbound;
 mod lanes;
@@ -29,6 +31,7 @@ pub mod uplink;
 
 pub use bridge::{Bridge, Costs, Options, Status};
 pub use core::Timing;
+pub use dead::DeadLetter;
 pub use hops::HOP;
 pub use link::{BACKFILL, DEDUPE_KEY};
 pub use settings::{

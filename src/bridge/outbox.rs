@@ -9,10 +9,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use tokio::sync::Notify;
+
+use super::dead::DeadLetters;
 use super::hops;
 use super::lanes::{self, CLASSES, LANES, class_of, is_express, topic_hash};
 use super::record::{Body, Record};
-use super::rules::{Route, Rules};
+use super::rules::{Pass, Route, Rules};
 use super::switch::{Ends, Switch};
 use super::tally::Tally;
 use crate::format::Format;
@@ -26,12 +29,15 @@ pub(super) struct Outbox {
     pub(super) rules: Arc<Rules>,
     /// By lane.
     pub(super) chains: [Chain; LANES],
+    pub(super) dead: DeadLetters,
     /// By class.
     switches: [Mutex<Switch>; CLASSES],
     pub(super) clock: Clock,
     /// The mark of this gateway on the way of a message.
     pub(super) me: Arc<str>,
     pub(super) tally: Tally,
+    /// There are gaps that the cloud does not know.
+    pub(super) news: Notify,
     /// One bit per lane whose chain had no room when it was last asked.
     full: AtomicU8,
 }
@@ -40,11 +46,21 @@ pub(super) struct Outbox {
 type Shared = Arc<Mutex<Option<Ticket>>>;
 
 impl Outbox {
-    pub(super) fn new(rules: Arc<Rules>, chains: [Chain; LANES], clock: Clock, me: Arc<str>) -> Self {
+    pub(super) fn new(rules: Arc<Rules>, chains: [Chain; LANES], dead: Chain, clock: Clock, me: Arc<str>) -> Self {
         let ends = |lane: usize| ends(&chains[lane]);
         let switch = |class| Mutex::new(Switch::new(ends(lanes::main(class)), ends(lanes::express(class))));
         let switches = std::array::from_fn(switch);
-        Self { rules, chains, switches, clock, me, tally: Tally::default(), full: AtomicU8::new(0) }
+        Self {
+            rules,
+            chains,
+            dead: DeadLetters::new(dead),
+            switches,
+            clock,
+            me,
+            tally: Tally::default(),
+            news: Notify::new(),
+            full: AtomicU8::new(0),
+        }
     }
 
     fn switch(&self, class: usize) -> MutexGuard<'_, Switch> {
@@ -88,6 +104,26 @@ impl Outbox {
             }
         };
         Record { topic, prefix_len, qos, retain: message.retain, stamp, body }
+    }
+
+    /// Puts a record of this topic into one of the chains of its class. When that does not take it, its lane and why.
+    pub(super) fn put(
+        &self,
+        class: usize,
+        pass: Pass,
+        topic: u64,
+        record: Vec<u8>,
+        settled: Option<Settle>,
+    ) -> Result<u64, (usize, Full)> {
+        let mut switch = self.switch(class);
+        let (main, express) = self.ends(class);
+        let passes = switch.passes(pass, topic, main, || true);
+        let lane = if passes { lanes::express(class) } else { lanes::main(class) };
+        let sequence = self.chains[lane].offer(record, settled).map_err(|full| (lane, full))?;
+        if !passes {
+            switch.went_main(topic, sequence, express);
+        }
+        Ok(sequence)
     }
 
     /// What to do about a record that the store did not take.
@@ -157,23 +193,15 @@ impl hub::Durable for Outbox {
         let record = self.record(message, route).encode();
         let shared: Option<Shared> = ticket.map(|ticket| Arc::new(Mutex::new(Some(ticket))));
         let settled = shared.clone().filter(|_| !from_memory).map(settles);
-        let mut switch = self.switch(class);
-        let (main, express) = self.ends(class);
-        let passes = switch.passes(pass, topic, main, || true);
-        let lane = if passes { lanes::express(class) } else { lanes::main(class) };
-        match self.chains[lane].offer(record, settled) {
-            Ok(sequence) => {
-                if !passes {
-                    switch.went_main(topic, sequence, express);
-                }
-                drop(switch);
+        match self.put(class, pass, topic, record, settled) {
+            Ok(_) => {
                 self.tally.taken.one();
                 if from_memory {
                     settle(shared.as_ref().and_then(take));
                 }
                 Ok(())
             }
-            Err(Full { why, .. }) => self.not_taken(why, lane, shared.as_ref().and_then(take)),
+            Err((lane, Full { why, .. })) => self.not_taken(why, lane, shared.as_ref().and_then(take)),
         }
     }
 
@@ -230,7 +258,8 @@ mod tests {
         let settings = Settings { forward, ..settings() };
         let rules = Rules::new(&Name::new("shed").unwrap(), &settings);
         let chain = |lane| store.chain(lanes::key(&settings.name, lane));
-        Outbox::new(Arc::new(rules), std::array::from_fn(chain), Clock::system(), "shed".into())
+        let dead = store.chain(lanes::dead_letters(&settings.name));
+        Outbox::new(Arc::new(rules), std::array::from_fn(chain), dead, Clock::system(), "shed".into())
     }
 
     fn message(topic: &str, payload: &[u8]) -> Arc<Message> {

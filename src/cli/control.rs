@@ -25,6 +25,10 @@ pub(super) struct Target {
 }
 
 impl Target {
+    pub(super) fn new(config: Option<PathBuf>, socket: Option<PathBuf>) -> Self {
+        Self { config, socket }
+    }
+
     fn path(&self) -> anyhow::Result<PathBuf> {
         if let Some(socket) = &self.socket {
             return Ok(socket.clone());

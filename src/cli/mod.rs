@@ -8,6 +8,7 @@ mod control;
 mod drivers;
 mod gaps;
 mod init;
+mod letters;
 mod live;
 mod man;
 mod outlook;

@@ -1,12 +1,13 @@
-//! `weir store`: what lies in a store's directory, and whether it is whole. It only reads, whether a
-//! gateway runs on it or not.
+//! `weir store`: what lies in a store's directory, and whether it is whole. That only reads, whether a
+//! gateway runs on it or not; dead letters are asked for at the gateway that runs.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::Exit;
+use super::control::Target;
+use super::{Exit, letters};
 use crate::plan;
 use crate::store::{self, Listing};
 
@@ -29,9 +30,42 @@ enum What {
     List,
     /// Read every byte and tell what is wrong
     Verify,
+    /// List what the cloud of a bridge refuses for good; asks the running gateway
+    Letters {
+        /// Name of the bridge
+        bridge: String,
+        /// Control socket of the gateway [default: that of the service, or of --config]
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+    },
+    /// Send what the cloud of a bridge has refused for good once more, or forget it; asks the running gateway
+    Replay {
+        /// Name of the bridge
+        bridge: String,
+        /// Forget it instead
+        #[arg(long)]
+        drop: bool,
+        /// Control socket of the gateway [default: that of the service, or of --config]
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+    },
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let target = |socket: &Option<PathBuf>| {
+        let config = Some(args.config.clone()).filter(|config| config != plan::DEFAULT_PATH && socket.is_none());
+        Target::new(config, socket.clone())
+    };
+    match &args.what {
+        What::List => look(args, false),
+        What::Verify => look(args, true),
+        What::Letters { bridge, socket } => letters::list(&target(socket), bridge),
+        What::Replay { bridge, drop, socket } => letters::replay(&target(socket), bridge, *drop),
+    }
+}
+
+/// What can be seen from outside.
+fn look(args: &Args, verify: bool) -> anyhow::Result<Exit> {
     let dir = match &args.dir {
         Some(dir) => dir.clone(),
         None => match plan::load(&args.config) {
@@ -41,20 +75,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     let cannot = || format!("cannot read the store in {}", dir.display());
     let mut out = std::io::stdout().lock();
-    match args.what {
-        What::List => {
-            list(&store::inspect(&dir).with_context(cannot)?, &mut out)?;
-            Ok(Exit::Good)
-        }
-        What::Verify => {
-            let report = store::verify(&dir).with_context(cannot)?;
-            report.problems.iter().try_for_each(|problem| writeln!(out, "problem: {problem}"))?;
-            report.remarks.iter().try_for_each(|remark| writeln!(out, "remark: {remark}"))?;
-            let records: u64 = report.listing.segments.iter().map(|segment| segment.records).sum();
-            writeln!(out, "{} segments, {records} records read", report.listing.segments.len())?;
-            Ok(if report.problems.is_empty() { Exit::Good } else { Exit::Failed })
-        }
+    if !verify {
+        list(&store::inspect(&dir).with_context(cannot)?, &mut out)?;
+        return Ok(Exit::Good);
     }
+    let report = store::verify(&dir).with_context(cannot)?;
+    report.problems.iter().try_for_each(|problem| writeln!(out, "problem: {problem}"))?;
+    report.remarks.iter().try_for_each(|remark| writeln!(out, "remark: {remark}"))?;
+    let records: u64 = report.listing.segments.iter().map(|segment| segment.records).sum();
+    writeln!(out, "{} segments, {records} records read", report.listing.segments.len())?;
+    Ok(if report.problems.is_empty() { Exit::Good } else { Exit::Failed })
 }
 
 fn list(listing: &Listing, out: &mut impl Write) -> std::io::Result<()> {

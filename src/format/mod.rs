@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::model::Sample;
 
 pub use number::number;
-pub use status::{BridgeStatus, BudgetStatus, GatewayStatus, OutputState, SensorStatus, Time};
+pub use status::{BridgeStatus, BudgetStatus, GapRecord, GatewayStatus, OutputState, SensorStatus, Time};
 
 /// How a reading is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]

@@ -99,6 +99,30 @@ impl BudgetStatus {
     }
 }
 
+/// Records that were stored and will never arrive, at `<name>/bridge/<bridge>/gap`. Of the records from the first to
+/// the last some may have arrived.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct GapRecord<'a> {
+    /// The same for every repeat.
+    pub id: &'a str,
+    /// `alarm`, `command`, `telemetry`, `bulk` or `dead-letters`.
+    pub class: &'a str,
+    /// The first missing sequence number.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+    /// How many are missing.
+    pub count: u64,
+    /// When the first of them was taken, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Time>,
+    /// When the last of them was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Time>,
+    /// `quota`, `damage`, `expired`, `refused`, `thinned`, `by-hand` or `several`.
+    pub cause: &'a str,
+}
+
 /// The state of the gateway, at `<name>/gateway/status`; also its last will, as `down`.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct GatewayStatus<'a> {
@@ -132,7 +156,7 @@ macro_rules! encodes {
     )+};
 }
 
-encodes!(SensorStatus OutputState BridgeStatus GatewayStatus);
+encodes!(SensorStatus OutputState BridgeStatus GapRecord GatewayStatus);
 
 #[cfg(test)]
 mod tests {
@@ -163,6 +187,25 @@ mod tests {
             r#""reason":"checksum","detail":"checksum mismatch"}"#
         );
         assert_eq!(sick.encode(), expected.as_bytes());
+    }
+
+    #[test]
+    fn a_gap_says_what_is_missing() {
+        let gap = GapRecord {
+            id: "a/cloud.2/gap/1",
+            class: "telemetry",
+            first: 7,
+            last: 9,
+            count: 2,
+            from: Some(TIME),
+            to: None,
+            cause: "quota",
+        };
+        let expected = concat!(
+            r#"{"id":"a/cloud.2/gap/1","class":"telemetry","first":7,"last":9,"count":2,"#,
+            r#""from":"2026-11-22T10:15:00.123Z","cause":"quota"}"#
+        );
+        assert_eq!(gap.encode(), expected.as_bytes());
     }
 
     #[test]

@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::gaps::Gaps;
 use super::report::{Report, Reporter};
+use crate::bridge::{Bridge, DeadLetter};
+use crate::format::Time;
 use crate::hub::Hub;
 use crate::model::{Filter, Message, Origin, Qos, Topic, Verdict};
 
@@ -42,6 +44,18 @@ pub enum Request {
     Sub {
         /// Topic filters.
         filters: Vec<String>,
+    },
+    /// The dead letters of a bridge: [`Answer::Letter`] after [`Answer::Letter`].
+    Letters {
+        /// Which bridge.
+        bridge: String,
+    },
+    /// Sends the dead letters of a bridge again, or forgets them: one [`Answer::Emptied`].
+    Replay {
+        /// Which bridge.
+        bridge: String,
+        /// Forgets them.
+        drop: bool,
     },
     /// Publishes one message: one [`Answer::Published`].
     Pub {
@@ -77,6 +91,24 @@ pub enum Answer {
     Published {
         /// The word.
         verdict: String,
+    },
+    /// A dead letter.
+    Letter {
+        /// Its number.
+        number: u64,
+        /// Topic at the cloud; empty when the record is damaged.
+        topic: String,
+        /// When it was taken, RFC 3339; empty when that is not known.
+        taken: String,
+        /// Why it was set aside.
+        why: String,
+        /// The key that the cloud saw.
+        key: String,
+    },
+    /// How many dead letters there were.
+    Emptied {
+        /// The number.
+        letters: u64,
     },
     /// The request cannot be met.
     Error {
@@ -142,6 +174,7 @@ async fn accept(listener: UnixListener, client: Client, stop: CancellationToken)
 pub(super) struct Client {
     pub(super) hub: Hub,
     pub(super) reporter: Arc<Reporter>,
+    pub(super) bridges: Arc<[Arc<Bridge>]>,
     /// Topics that only the gateway publishes to.
     pub(super) own: Arc<[Filter]>,
 }
@@ -160,7 +193,43 @@ impl Client {
                 let answer = self.publish(&topic, payload, qos, retain).await;
                 send(&mut writer, &answer).await
             }
+            Ok(Request::Letters { bridge }) => self.letters(&bridge, &mut writer).await,
+            Ok(Request::Replay { bridge, drop }) => {
+                let answer = self.empty(&bridge, drop).await;
+                send(&mut writer, &answer).await
+            }
             Err(error) => send(&mut writer, &Answer::Error { error: error.to_string() }).await,
+        }
+    }
+
+    fn bridge(&self, name: &str) -> Result<&Bridge, Answer> {
+        let found = self.bridges.iter().find(|bridge| bridge.name().as_str() == name);
+        found.map(|bridge| &**bridge).ok_or_else(|| Answer::Error { error: format!("there is no bridge {name:?}") })
+    }
+
+    async fn letters<W: tokio::io::AsyncWrite + Unpin>(&self, bridge: &str, writer: &mut W) -> io::Result<()> {
+        let letters = match self.bridge(bridge) {
+            Ok(bridge) => bridge.dead_letters().await.map_err(|error| Answer::Error { error: error.to_string() }),
+            Err(error) => Err(error),
+        };
+        let letters = match letters {
+            Ok(letters) => letters,
+            Err(error) => return send(writer, &error).await,
+        };
+        for DeadLetter { number, topic, taken_ms, key, why } in letters {
+            let taken = taken_ms.map(|ms| Time(ms).to_string()).unwrap_or_default();
+            send(writer, &Answer::Letter { number, topic: topic.unwrap_or_default(), taken, why, key }).await?;
+        }
+        Ok(())
+    }
+
+    async fn empty(&self, bridge: &str, forget: bool) -> Answer {
+        match self.bridge(bridge) {
+            Ok(bridge) => match bridge.empty_dead_letters(forget).await {
+                Ok(letters) => Answer::Emptied { letters },
+                Err(error) => Answer::Error { error: error.to_string() },
+            },
+            Err(error) => error,
         }
     }
 

@@ -146,7 +146,8 @@ impl Gateway {
             books: self.bookkeeper(),
             costs: self.bridges.iter().map(|bridge| (bridge.name().to_string(), bridge.costs())).collect(),
         };
-        let client = control::Client { hub: self.hub.clone(), reporter: Arc::new(reporter), own: own.into() };
+        let bridges = self.bridges.clone().into();
+        let client = control::Client { hub: self.hub.clone(), reporter: Arc::new(reporter), bridges, own: own.into() };
         let stop = self.core.stop();
         self.core.spawn(control::serve(listener, client, stop));
         Ok(())

@@ -232,6 +232,11 @@ async fn what_is_older_than_its_rule_allows_is_not_sent_and_counted() {
     assert_eq!(collector.firsts()["up/shed/dev/a"], ["6", "7", "8", "9", "10"]);
     let status = gateway.bridge.status();
     assert_eq!((status.counters.expired, status.dropped), (5, 5));
+    let chain = gateway.store.chain(weir::store::ChainKey { queue: name("cloud"), class: 2 });
+    tokio::time::timeout(crate::harness::PATIENCE, chain.new_gap(0)).await.ok();
+    let gap = chain.gaps()[0];
+    assert_eq!((gap.first, gap.last, gap.records, gap.cause), (1, 5, 5, weir::store::Cause::Expired));
+    assert_eq!((gap.from_ms, gap.to_ms), (Some(NOON_MS), Some(NOON_MS)));
 }
 
 #[tokio::test]

@@ -32,17 +32,24 @@ const PATIENCE: Duration = Duration::from_secs(40);
 impl Collector {
     /// Subscribes to `filter` at QoS 1. What is published after this returns is collected.
     pub(crate) fn start(broker: SocketAddr, filter: &str) -> Self {
-        let subscribe = |more: &[&str]| {
-            let (host, port) = (broker.ip().to_string(), broker.port().to_string());
-            let mut command = Command::new("mosquitto_sub");
-            command.args(["-h", &host, "-p", &port, "-V", "5", "-i", "collector", "-c", "-x", "3600", "-q", "1"]);
-            command.args(["-t", filter]).args(more);
-            command
-        };
         // The first run ends as soon as the session exists, so that nothing is missed.
-        let made = subscribe(&["-E"]).status().expect("mosquitto_sub is installed: scripts/test does it");
-        assert!(made.success());
-        let mut child = subscribe(&["-F", "%t\t%p\t%P"])
+        let made = Self::command(broker, filter).arg("-E").status();
+        assert!(made.expect("mosquitto_sub is installed: scripts/test does it").success());
+        Self::resume(broker, filter)
+    }
+
+    fn command(broker: SocketAddr, filter: &str) -> Command {
+        let (host, port) = (broker.ip().to_string(), broker.port().to_string());
+        let mut command = Command::new("mosquitto_sub");
+        command.args(["-h", &host, "-p", &port, "-V", "5", "-i", "collector", "-c", "-x", "3600", "-q", "1"]);
+        command.args(["-t", filter]);
+        command
+    }
+
+    /// Comes back to the session that an earlier collector has left behind.
+    pub(crate) fn resume(broker: SocketAddr, filter: &str) -> Self {
+        let mut child = Self::command(broker, filter)
+            .args(["-F", "%t\t%p\t%P"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -68,6 +75,13 @@ impl Collector {
             let next = timeout(PATIENCE, self.lines.recv()).await;
             let next = next.unwrap_or_else(|_| panic!("{what} did not arrive; {} others did", self.all.len()));
             self.all.push(next.expect("mosquitto_sub runs"));
+        }
+    }
+
+    /// Takes what has arrived meanwhile, or arrives in a moment.
+    pub(crate) async fn take_what_is_there(&mut self) {
+        while let Ok(Some(next)) = timeout(Duration::from_millis(50), self.lines.recv()).await {
+            self.all.push(next);
         }
     }
 

@@ -59,6 +59,7 @@ impl Link<'_> {
                 tracing::warn!(bridge = %self.core.settings.name, reason, "the cloud refuses this bridge's own status");
             }
             Some(Cargo::Status) => {}
+            Some(Cargo::Gap(chain, gap)) => self.gap_told(chain, &gap, reason),
             Some(Cargo::Record(lane, sequence)) if reason < 0x80 => self.all_delivered(lane, &[sequence], id, now),
             Some(Cargo::Batch(lane, sequences)) if reason < 0x80 => self.all_delivered(lane, &sequences, id, now),
             Some(Cargo::Record(lane, sequence)) => self.refused(lane, sequence, id, reason, now),

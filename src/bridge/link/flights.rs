@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::store::Gap;
+
 /// The packet id of our one SUBSCRIBE; publishes never use it.
 pub(super) const SUBSCRIBE_ID: u16 = u16::MAX;
 
@@ -21,6 +23,8 @@ pub(super) enum Cargo {
     Batch(usize, Box<[u64]>),
     /// The bridge's own state.
     Status,
+    /// A gap of a chain.
+    Gap(usize, Gap),
 }
 
 #[derive(Debug)]

@@ -22,6 +22,8 @@ enum State {
     Again,
     /// Put aside for a while; see [`Lane::park`].
     Parked,
+    /// Set aside for good as soon as its dead letter is kept.
+    Leaving,
 }
 
 #[derive(Debug)]
@@ -92,7 +94,9 @@ impl<R> Lane<R> {
     pub(super) fn next(&mut self) -> Option<u64> {
         while let Some((sequence, _)) = self.waiting.front() {
             match self.entries.get(sequence).map(|entry| entry.state) {
-                Some(State::Held | State::Parked | State::Flying(_) | State::Done) => drop(self.waiting.pop_front()),
+                Some(State::Held | State::Parked | State::Leaving | State::Flying(_) | State::Done) => {
+                    drop(self.waiting.pop_front())
+                }
                 Some(State::Again) => return Some(*sequence),
                 None if self.entries.len() >= SPAN => return None,
                 None if self.done_upto.is_some_and(|upto| *sequence <= upto) => drop(self.waiting.pop_front()),
@@ -189,6 +193,11 @@ impl<R> Lane<R> {
         }
     }
 
+    /// `sequence` will be given up for good, and is not sent any more.
+    pub(super) fn leave(&mut self, sequence: u64) {
+        self.entries.entry(sequence).or_insert(Entry::new(0, State::Leaving)).state = State::Leaving;
+    }
+
     /// `sequence` is given up for good.
     pub(super) fn set_aside(&mut self, sequence: u64) {
         self.entries.entry(sequence).or_insert(Entry::new(0, State::Done)).state = State::Done;
@@ -224,7 +233,7 @@ impl<R> Lane<R> {
         let mut from = self.waiting.front().map_or(self.read_from, |(first, _)| *first);
         for (sequence, entry) in &mut self.entries {
             let late = first_of.get(&entry.topic).is_some_and(|first| first <= sequence);
-            if late || entry.state == State::Held {
+            if entry.state != State::Leaving && (late || entry.state == State::Held) {
                 entry.state = State::Again;
                 from = from.min(*sequence);
             }
@@ -369,6 +378,20 @@ mod tests {
         lane.acknowledged(5, 5);
         lane.acknowledged(9, 9);
         assert_eq!(lane.newly_done(), Some(9));
+    }
+
+    #[test]
+    fn what_is_leaving_is_neither_sent_again_nor_passed_by_the_acknowledgement() {
+        let mut lane = lane(1..=3);
+        assert_eq!([send(&mut lane, 7), send(&mut lane, 7), send(&mut lane, 7)], [1, 2, 3]);
+        lane.leave(2);
+        lane.again(&[1]);
+        lane.feed((1..=3).map(|sequence| (sequence, ())));
+        assert_eq!([send(&mut lane, 7), send(&mut lane, 7)], [1, 3]);
+        [1, 3].into_iter().for_each(|sequence| lane.acknowledged(sequence, sequence as u16));
+        assert_eq!(lane.newly_done(), Some(1));
+        lane.set_aside(2);
+        assert_eq!(lane.newly_done(), Some(3));
     }
 
     #[test]

@@ -5,10 +5,12 @@
 //! reading, writing, the store and the hub never wait for each other.
 
 mod answers;
+mod asides;
 mod batch;
 mod bucket;
 mod fetch;
 mod flights;
+mod gaps;
 mod judge;
 mod lane;
 mod outgoing;
@@ -16,7 +18,7 @@ mod pipe;
 mod send;
 mod thrift;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::future::pending;
 use std::io;
 use std::time::Duration;
@@ -27,11 +29,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::Level;
 use super::core::Core;
+use super::gaps::Seen;
 use super::inbound::{self, Arrival, Kept};
-use super::lanes::{LANES, class_of};
+use super::lanes::LANES;
 use super::uplink::Peer;
 use super::uplink::codec::{Codec, Out, Welcome, WireError};
-use crate::store::{ReadError, Record};
+use crate::store::{Gap, ReadError, Record};
+use asides::Asides;
 use batch::Batches;
 use bucket::Bucket;
 use fetch::Fetches;
@@ -119,6 +123,11 @@ pub(super) struct Link<'a> {
     /// The session ends because nothing waits.
     asleep: bool,
     fetches: Fetches,
+    asides: Asides,
+    /// Gaps that were told on this connection, or are to be.
+    seen: Seen,
+    /// Gaps to be told, and the chain of each.
+    untold: VecDeque<(usize, Gap)>,
     flights: Flights,
     /// Lane and number of what is in the outbox at QoS 0.
     written: Vec<(usize, u64)>,
@@ -176,6 +185,9 @@ impl<'a> Link<'a> {
             arrived: now,
             asleep: false,
             fetches: Fetches::default(),
+            asides: Asides::default(),
+            seen: Seen::default(),
+            untold: VecDeque::new(),
             flights: Flights::new(now),
             written: Vec::new(),
             buckets: [f64::from(replay.rate_per_s), replay.bytes_per_s as f64].map(|rate| Bucket::new(rate, now)),
@@ -207,6 +219,7 @@ impl<'a> Link<'a> {
         stop: &CancellationToken,
     ) -> Result<std::convert::Infallible, End> {
         self.greet()?;
+        self.learn_gaps();
         self.decode()?;
         loop {
             let now = Instant::now();
@@ -215,6 +228,8 @@ impl<'a> Link<'a> {
             tokio::select! {
                 turn = self.pipe.turn(self.parked.is_none()) => self.turned(turn?)?,
                 (lane, records) = self.fetches.next() => self.fed(lane, records?),
+                aside = self.asides.next() => self.left(aside),
+                () = self.core.outbox.news.notified() => self.learn_gaps(),
                 Some(kept) = keeps.recv() => self.kept(kept)?,
                 room = self.arrivals.clone().reserve_owned(), if self.parked.is_some() => {
                     if let (Ok(room), Some(parked)) = (room, self.parked.take()) {
@@ -316,14 +331,6 @@ impl<'a> Link<'a> {
         self.codec.encode(packet, &mut self.pipe.outbox)?;
         self.last_sent = Instant::now();
         Ok(())
-    }
-
-    /// Gives a record up for good: it is counted, logged and taken out of the way.
-    fn set_aside(&mut self, lane: usize, sequence: u64, why: &str) {
-        let Core { settings, outbox, .. } = self.core;
-        tracing::warn!(bridge = %settings.name, class = class_of(lane), sequence, "a message is given up: {why}");
-        outbox.tally.set_aside.one();
-        self.lanes[lane].set_aside(sequence);
     }
 }
 

@@ -15,8 +15,8 @@ use crate::bridge::lanes::{self, LANES, class_of, topic_hash};
 use crate::bridge::record;
 use crate::bridge::uplink::codec::{Out, Publish};
 use crate::format::{BridgeStatus, Time};
-use crate::model::Qos;
-use crate::store;
+use crate::model::{Qos, TimeQuality};
+use crate::store::{self, Cause};
 
 /// Bytes that wait to be written before no further record is taken.
 const OUTBOX_BYTES: usize = 64 * 1024;
@@ -32,6 +32,12 @@ impl Link<'_> {
     pub(super) fn fill(&mut self, now: Instant) -> Result<(), End> {
         self.steer(now);
         self.unpark();
+        while self.stop_at.is_none()
+            && self.has_window()
+            && let Some((chain, gap)) = self.untold.pop_front()
+        {
+            self.tell_gap(chain, gap)?;
+        }
         let mut looked = None;
         loop {
             while self.has_window()
@@ -176,7 +182,8 @@ impl Link<'_> {
             Judged::Waits(until_ms) => return self.lanes[lane].park(sequence, topic, until_ms, stored),
             Judged::Expired => {
                 self.core.outbox.tally.expired.one();
-                return self.lanes[lane].set_aside(sequence);
+                let span = taken(&record);
+                return self.give_up(lane, sequence, Cause::Expired, span);
             }
         }
         match self.company(&record) {
@@ -283,4 +290,10 @@ impl Link<'_> {
         self.flights.depart(publish.id, Cargo::Status, 0, Instant::now());
         Ok(())
     }
+}
+
+/// When a record was taken, by the wall clock, if that was set.
+pub(super) fn taken(record: &record::Record) -> Option<(i64, i64)> {
+    let set = record.stamp.quality != TimeQuality::Unsynced;
+    set.then_some((record.stamp.wall_ms, record.stamp.wall_ms))
 }

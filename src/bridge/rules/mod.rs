@@ -21,6 +21,7 @@ pub struct Rules {
     gateway: Name,
     bridge: Arc<str>,
     status: Topic,
+    gap: Topic,
     forward: Vec<Forward>,
     /// By forward rule: where its batches go.
     batch_topics: Vec<Option<Topic>>,
@@ -75,6 +76,11 @@ pub fn status_topic(gateway: &Name, bridge: &Name) -> Topic {
     Topic::new(&format!("{gateway}/bridge/{bridge}/status")).expect("names are safe topic levels")
 }
 
+/// The topic on which a bridge tells what is missing: `<gateway>/bridge/<bridge>/gap`.
+fn gap_topic(gateway: &Name, bridge: &Name) -> Topic {
+    Topic::new(&format!("{gateway}/bridge/{bridge}/gap")).expect("names are safe topic levels")
+}
+
 /// Where the batches of a forward rule go: `<prefix><gateway>/batch/<class>` unless it says something else.
 pub fn batch_topic(gateway: &Name, rule: &Forward) -> Option<Topic> {
     let given = rule.batch.as_ref()?.topic.clone();
@@ -88,6 +94,7 @@ impl Rules {
             gateway: gateway.clone(),
             bridge: settings.name.as_str().into(),
             status: status_topic(gateway, &settings.name),
+            gap: gap_topic(gateway, &settings.name),
             batch_topics: settings.forward.iter().map(|rule| batch_topic(gateway, rule)).collect(),
             forward: settings.forward.clone(),
             receive: settings.receive.clone(),
@@ -117,7 +124,7 @@ impl Rules {
 
     /// Where messages on `topic` go, whoever published them.
     pub fn route_topic(&self, topic: &Topic) -> Option<Route> {
-        if *topic == self.status || any(&self.produced, topic) {
+        if *topic == self.status || *topic == self.gap || any(&self.produced, topic) {
             return None;
         }
         let rule = self.rule_for(topic)?;
@@ -200,8 +207,22 @@ impl Rules {
 
     /// The topic of this bridge's state at the cloud, behind the prefix of the first forward rule.
     pub fn cloud_status(&self) -> Topic {
+        self.at_cloud(&self.status)
+    }
+
+    /// The topic of this bridge's gaps, here.
+    pub fn gap(&self) -> &Topic {
+        &self.gap
+    }
+
+    /// The topic of this bridge's gaps at the cloud, behind the prefix of the first forward rule.
+    pub fn cloud_gap(&self) -> Topic {
+        self.at_cloud(&self.gap)
+    }
+
+    fn at_cloud(&self, own: &Topic) -> Topic {
         let prefix = self.forward.first().map_or("", |rule| &rule.prefix);
-        Topic::new(&format!("{prefix}{}", self.status)).unwrap_or_else(|_| self.status.clone())
+        Topic::new(&format!("{prefix}{own}")).unwrap_or_else(|_| own.clone())
     }
 }
 

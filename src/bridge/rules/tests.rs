@@ -44,6 +44,10 @@ fn what_came_from_this_bridge_does_not_go_back() {
     assert!(rules.route(&Message { origin: Origin::Bridge("cloud".into()), ..message }).is_none());
     assert!(rules.route_topic(&topic("cmd/pump/set")).is_none(), "a receive rule can produce it");
     assert!(rules.route_topic(&topic("shed/bridge/cloud/status")).is_none(), "the bridge tells its own state itself");
+    assert!(
+        rules.route_topic(&topic("shed/bridge/cloud/gap")).is_none()
+            && rules.cloud_gap().as_str() == "up/shed/bridge/cloud/gap"
+    );
 }
 
 #[test]
