@@ -14,9 +14,9 @@ use crate::bus::Buses;
 use crate::config::units::Every;
 use crate::drivers::{Driver, Open};
 use crate::filters::{Chain, Recipe};
-use crate::format::Format;
+use crate::format;
 use crate::hub::{Delivery, Hub, Subscription};
-use crate::model::{Fault, Filter, Message, Name, Qos, Quality, Reading, Sample, Stamp, Topic};
+use crate::model::{Fault, Filter, Format, Message, Name, Qos, Quality, Reading, Sample, Source, Stamp, Topic};
 use crate::runtime::{Clock, Health};
 
 /// The shortest interval a command may ask for.
@@ -157,13 +157,11 @@ impl Sampler {
 
     fn message(&self, sample: Sample) -> Message {
         let Sensor { gateway, name, qos, retain, .. } = &self.sensor;
-        let topic = Topic::new(&format!("{gateway}/{name}/{}", sample.reading.measure.name));
-        let payload = self.sensor.format.encode(&sample);
-        Message {
-            retain: *retain,
-            sample: Some(Arc::new(sample)),
-            ..Message::own(topic.expect("names and measures are safe topic levels"), payload).with_qos(*qos)
-        }
+        let topic = Topic::new(&format!("{gateway}/{name}/{}", sample.reading.measure.name))
+            .expect("names and measures are safe topic levels");
+        let source = Source { sample, format: self.sensor.format };
+        let payload = format::payload(&source, topic.as_str());
+        Message { retain: *retain, source: Some(Arc::new(source)), ..Message::own(topic, payload).with_qos(*qos) }
     }
 
     /// Publishes the last readings again, marked as stale: the sensor has died, and a retained

@@ -26,6 +26,7 @@ fn every_script_parses_and_can_be_run() {
         ("sh", "scripts/serial-sensor"),
         ("sh", "scripts/crash-rounds"),
         ("sh", "scripts/bench/hub"),
+        ("sh", "scripts/bench/wire"),
         ("sh", "scripts/bench/fleet"),
         ("bash", "scripts/bench/newer"),
         ("bash", "scripts/bench/outage"),

@@ -18,7 +18,6 @@ use super::record::{Body, Record};
 use super::rules::{Pass, Route, Rules};
 use super::switch::{Ends, Switch};
 use super::tally::Tally;
-use crate::format::Format;
 use crate::hub;
 use crate::model::{Message, Refusal, Ticket};
 use crate::runtime::Clock;
@@ -96,8 +95,8 @@ impl Outbox {
 
     fn record(&self, message: &Message, route: Route) -> Record {
         let Route { topic, prefix_len, qos, .. } = route;
-        let (stamp, body) = match &message.sample {
-            Some(sample) => (sample.stamp, Body::Sample((**sample).clone(), format_of(&message.payload))),
+        let (stamp, body) = match &message.source {
+            Some(source) => (source.sample.stamp, Body::Sample((**source).clone())),
             None => {
                 let (payload, properties) = (message.payload.clone(), message.properties.clone());
                 (self.clock.now(), Body::Publish { payload, properties })
@@ -148,11 +147,6 @@ fn ends(chain: &Chain) -> Ends {
     // In this order: what comes in between makes the chain look longer, never empty.
     let first = chain.first_unacked();
     Ends { first, next: chain.next_sequence() }
-}
-
-/// The format of a sample's payload: JSON is an object, a bare value never begins like one.
-fn format_of(payload: &[u8]) -> Format {
-    if payload.first() == Some(&b'{') { Format::Json } else { Format::Value }
 }
 
 fn take(shared: &Shared) -> Option<Ticket> {

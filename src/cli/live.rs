@@ -50,8 +50,8 @@ impl Live {
     async fn lines(mut self) -> std::io::Result<()> {
         print(&self.head)?;
         while let Some(delivery) = self.readings.recv().await {
-            if let Some(sample) = &delivery.message.sample {
-                print(&format!("{}\n", row(sample)))?;
+            if let Some(source) = &delivery.message.source {
+                print(&format!("{}\n", row(&source.sample)))?;
             }
         }
         Ok(())
@@ -65,7 +65,7 @@ impl Live {
         loop {
             tokio::select! {
                 delivery = self.readings.recv() => match delivery {
-                    Some(delivery) => delivery.message.sample.iter().for_each(|sample| table.take(sample)),
+                    Some(delivery) => delivery.message.source.iter().for_each(|source| table.take(&source.sample)),
                     None => return Ok(()),
                 },
                 _ = ticks.tick() => print(&table.draw())?,

@@ -5,6 +5,7 @@
 mod check;
 mod completions;
 mod control;
+mod decode;
 mod drivers;
 mod gaps;
 mod init;
@@ -58,6 +59,8 @@ enum Command {
     Gaps(gaps::Args),
     /// Look into the store: list, verify
     Store(store::Args),
+    /// Read batches: one line of JSON per record
+    Decode(decode::Args),
     /// Say who may log in at the hub: add, remove, list
     User(user::Args),
     /// Print completions for a shell
@@ -114,6 +117,7 @@ impl Command {
             Command::Status(args) => status::run(&args),
             Command::Gaps(args) => gaps::run(&args),
             Command::Store(args) => store::run(&args),
+            Command::Decode(args) => decode::run(&args),
             Command::User(args) => user::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),

@@ -1,61 +1,22 @@
 //! Payloads: a sample, or the state of something, as the bytes that go out. Pure.
 
 pub mod batch;
+mod cbor;
+mod influx;
 mod json;
 mod number;
+mod senml;
 mod status;
 
-use std::fmt;
-use std::str::FromStr;
+#[cfg(test)]
+mod testing;
 
-use serde::Deserialize;
-
-use crate::model::Sample;
+use crate::model::{Format, Source};
 
 pub use number::number;
 pub use status::{BridgeStatus, BudgetStatus, GapRecord, GatewayStatus, OutputState, SensorStatus, Time};
 
-/// How a reading is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(try_from = "String")]
-pub enum Format {
-    /// One JSON object with value, unit, time, quality and sequence.
-    #[default]
-    Json,
-    /// The bare number as text.
-    Value,
-    /// SenML in JSON (RFC 8428): not yet.
-    Senml,
-    /// CBOR (RFC 8949): not yet.
-    Cbor,
-    /// InfluxDB line protocol: not yet.
-    Influx,
-}
-
-/// Why a text is not a usable [`Format`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FormatError {
-    /// There is no such format.
-    Unknown(String),
-    /// It will exist.
-    NotYet(&'static str),
-}
-
-/// All names, with what they mean.
-const NAMES: [(&str, Format); 5] = [
-    ("json", Format::Json),
-    ("value", Format::Value),
-    ("senml", Format::Senml),
-    ("cbor", Format::Cbor),
-    ("influx", Format::Influx),
-];
-
 impl Format {
-    /// The name in the configuration.
-    pub fn name(self) -> &'static str {
-        NAMES[self as usize].0
-    }
-
     /// The media type of the payload, for the MQTT 5 content type.
     pub fn content_type(self) -> &'static str {
         match self {
@@ -66,66 +27,65 @@ impl Format {
         }
     }
 
-    /// The payload of `sample`.
-    ///
-    /// The formats that are not built yet cannot come out of a configuration; they are written as JSON.
-    pub fn encode(self, sample: &Sample) -> Vec<u8> {
-        let measure = &sample.reading.measure;
-        match self {
-            Format::Value => number(sample.reading.value, measure.decimals).into_bytes(),
-            Format::Json | Format::Senml | Format::Cbor | Format::Influx => json::encode(sample),
-        }
+    /// Whether the payload is UTF-8 text, for the MQTT 5 payload format indicator.
+    pub fn is_text(self) -> bool {
+        self != Format::Cbor
     }
 }
 
-impl FromStr for Format {
-    type Err = FormatError;
-
-    fn from_str(text: &str) -> Result<Self, FormatError> {
-        let (name, format) =
-            NAMES.into_iter().find(|(name, _)| *name == text).ok_or_else(|| FormatError::Unknown(text.to_owned()))?;
-        match format {
-            Format::Json | Format::Value => Ok(format),
-            Format::Senml | Format::Cbor | Format::Influx => Err(FormatError::NotYet(name)),
-        }
+/// The payload of a reading; `topic` is where it is published on this gateway.
+pub fn payload(source: &Source, topic: &str) -> Vec<u8> {
+    let sample = &source.sample;
+    match source.format {
+        Format::Json => json::encode(sample),
+        Format::Value => number(sample.reading.value, sample.reading.measure.decimals).into_bytes(),
+        Format::Senml => senml::encode(sample, topic),
+        Format::Cbor => cbor::encode(sample),
+        Format::Influx => influx::encode(sample, topic),
     }
 }
-
-impl TryFrom<String> for Format {
-    type Error = FormatError;
-
-    fn try_from(text: String) -> Result<Self, FormatError> {
-        text.parse()
-    }
-}
-
-impl fmt::Display for FormatError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FormatError::Unknown(text) => write!(f, "{text:?} is not a format: json and value are"),
-            FormatError::NotYet(name) => write!(f, "the format {name:?} is not built yet: json and value are"),
-        }
-    }
-}
-
-impl std::error::Error for FormatError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::testing::sample;
+    use crate::model::{Quality, TimeQuality};
 
+    /// The documented example of each format.
     #[test]
-    fn what_is_not_built_is_refused_with_not_yet() {
-        for (name, format) in NAMES {
-            assert_eq!(format.name(), name);
-            match name {
-                "json" | "value" => assert_eq!(name.parse(), Ok(format)),
-                _ => assert!(name.parse::<Format>().unwrap_err().to_string().contains("not built yet")),
+    fn every_format_writes_its_documented_payload() {
+        for (_, format) in Format::ALL {
+            let source = Source { sample: sample("temperature", "°C", 2, 21.4), format };
+            let payload = payload(&source, "shed/greenhouse/temperature");
+            let documented = match format {
+                Format::Json => {
+                    r#"{"value":21.4,"unit":"°C","time":"2026-11-22T10:15:00.123Z","quality":"ok","seq":4711}"#
+                }
+                Format::Value => "21.4",
+                Format::Senml => {
+                    r#"[{"n":"shed/greenhouse/temperature","u":"Cel","t":1795342500.123,"v":21.4,"quality":"ok","seq":4711}]"#
+                }
+                Format::Influx => {
+                    "temperature,gateway=shed,sensor=greenhouse,unit=°C value=21.4,quality=\"ok\",seq=4711i 1795342500123000000"
+                }
+                Format::Cbor => continue, // its bytes are in cbor.rs
+            };
+            assert_eq!(String::from_utf8(payload).unwrap(), documented);
+        }
+    }
+
+    /// What a payload says it is, it is: text or not, whatever the reading.
+    #[test]
+    fn payloads_are_what_their_content_type_says() {
+        let mut sample = sample("count", "a\"b, =\\\n", 0, f64::NAN);
+        sample.quality = Quality::Simulated;
+        sample.stamp.quality = TimeQuality::Unsynced;
+        for (_, format) in Format::ALL {
+            let payload = payload(&Source { sample: sample.clone(), format }, "shed/küche 1/count");
+            assert_eq!(std::str::from_utf8(&payload).is_ok(), format.is_text(), "{format:?}");
+            if format.content_type().ends_with("json") {
+                serde_json::from_slice::<serde_json::Value>(&payload).unwrap();
             }
         }
-        assert_eq!("xml".parse::<Format>(), Err(FormatError::Unknown("xml".into())));
-        let read = |text: &str| serde_json::from_str::<Format>(text).map_err(|error| error.to_string());
-        assert_eq!(read("\"value\""), Ok(Format::Value));
-        assert!(read("\"cbor\"").unwrap_err().contains("not built yet"));
     }
 }

@@ -34,6 +34,19 @@ impl Measure {
     }
 }
 
+/// What a mean does not tell of the readings it stands for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// The least, in the measure's unit.
+    pub min: f64,
+    /// The greatest, in the measure's unit.
+    pub max: f64,
+    /// How many.
+    pub count: u32,
+    /// From the first to the last, whose time the mean has; milliseconds.
+    pub over_ms: u64,
+}
+
 /// One value of one measure. It knows neither when nor by whom it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {

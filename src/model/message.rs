@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Sample, Topic};
+use super::{Source, Topic};
 
 /// MQTT quality of service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,8 +93,8 @@ pub struct Message {
     pub properties: Option<Box<Properties>>,
     /// Who published it.
     pub origin: Origin,
-    /// The raw sample behind `payload`, for messages of our own sensors.
-    pub sample: Option<Arc<Sample>>,
+    /// The raw sample behind `payload`, and its format, for messages of our own sensors.
+    pub source: Option<Arc<Source>>,
 }
 
 impl Message {
@@ -107,7 +107,7 @@ impl Message {
             retain: false,
             properties: None,
             origin: Origin::Gateway,
-            sample: None,
+            source: None,
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod bytes;
 mod fault;
+mod format;
 mod measure;
 mod message;
 mod name;
@@ -13,9 +14,10 @@ mod ticket;
 mod topic;
 
 pub use fault::Fault;
-pub use measure::{Measure, Reading};
+pub use format::Format;
+pub use measure::{Measure, Reading, Spread};
 pub use message::{Message, Origin, Payload, Properties, Qos, REPEATED};
 pub use name::{Name, NameError};
-pub use sample::{BootId, Quality, Sample, Stamp, TimeQuality};
+pub use sample::{BootId, Quality, Sample, Source, Stamp, TimeQuality};
 pub use ticket::{Receipt, Refusal, Ticket, Verdict};
 pub use topic::{Filter, Topic, TopicError};

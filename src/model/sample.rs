@@ -1,6 +1,6 @@
 //! A reading with its sensor, its time and its quality.
 
-use super::{Name, Reading};
+use super::{Format, Name, Reading};
 
 /// How far a reading can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,4 +79,13 @@ pub struct Sample {
     pub quality: Quality,
     /// Counts the samples of this sensor and measure since the gateway started, from 1.
     pub sequence: u64,
+}
+
+/// A sample and how the payload of its message writes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// The raw reading.
+    pub sample: Sample,
+    /// As its sensor's configuration says.
+    pub format: Format,
 }

@@ -18,8 +18,8 @@ pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Batch {
     let max_bytes = fields.within("max_bytes", Bytes(32 * KIB), Bytes(KIB)..=Bytes(256 * KIB)).0;
     let ages = Every(Duration::from_millis(10))..=Every(Duration::from_secs(86_400));
     let max_age = fields.within("max_age", Every(Duration::from_secs(30)), ages).0;
-    let encoding = fields.word("format", &Encoding::NAMES).unwrap_or_default();
-    let compress = fields.word("compress", &Compress::NAMES).unwrap_or_default();
+    let encoding = fields.word("format", &Encoding::ALL).unwrap_or_default();
+    let compress = fields.word("compress", &Compress::ALL).unwrap_or_default();
     let topic = fields.text("topic", |text| Topic::new(text).map_err(|why| format!("{text:?} is not a topic: {why}")));
     fields.finish();
     Batch { max_count, max_bytes: max_bytes as usize, max_age, encoding, compress, topic }

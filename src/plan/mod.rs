@@ -26,8 +26,7 @@ use std::time::Duration;
 use crate::config::{Problems, Report, Sources, Table};
 use crate::drivers::{Configured, Spec};
 use crate::filters::Recipe;
-use crate::format::Format;
-use crate::model::{Name, Qos};
+use crate::model::{Format, Name, Qos};
 
 pub use keep::{Boot, boot, keep_last_good, load_last_good, state_dir_of, users_file_of};
 

@@ -8,8 +8,7 @@ use crate::config::units::Every;
 use crate::config::{Fields, Problems, Table, nearest};
 use crate::drivers::{Configured, Kind, Spec};
 use crate::filters::Recipe;
-use crate::format::Format;
-use crate::model::Qos;
+use crate::model::{Format, Qos};
 
 /// How often a polled sensor is read when nothing else is said.
 const EVERY: Duration = Duration::from_secs(10);
@@ -17,9 +16,6 @@ const EVERY: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How many failed rounds in a row make the device be opened anew when nothing else is said.
 const STRIKES: u32 = 3;
-
-const FORMATS: [(&str, Option<Format>); 5] =
-    [("json", Some(Format::Json)), ("value", Some(Format::Value)), ("senml", None), ("cbor", None), ("influx", None)];
 
 pub(super) fn read(table: &Table<'_>, problems: &mut Problems) -> Option<SensorPlan> {
     let mut fields = table.fields(problems);
@@ -87,7 +83,7 @@ fn read_publish(table: Option<&Table<'_>>, problems: &mut Problems) -> Publish {
     let publish = Publish {
         qos: Qos::from_level(qos).unwrap_or(Qos::AtLeastOnce),
         retain: fields.or("retain", true),
-        format: fields.word_or_later("format", &FORMATS).unwrap_or(Format::Json),
+        format: fields.word("format", &Format::ALL).unwrap_or(Format::Json),
     };
     fields.finish();
     publish

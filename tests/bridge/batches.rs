@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use serde_json::Value;
 use weir::bridge::{Batch, Class, Forward, Settings};
-use weir::format::batch::{Compress, Encoding};
+use weir::format::batch::{Compress, Content, Encoding, Entry, decode};
 use weir::model::{Message, Properties};
 
 use crate::fake::{Answer, Fake, Got, connack, nothing, puback};
@@ -38,12 +37,11 @@ async fn kind() -> Fake {
 
 /// Topic, payload and key of all records in a batch.
 fn records(payload: &str) -> Vec<(String, String, String)> {
-    let batch: Value = serde_json::from_str(payload).unwrap_or_else(|error| panic!("{error}: {payload}"));
-    let record = |item: &Value| {
-        let key = format!("{}/{}/{}", batch["store"], batch["chain"], item["key"]);
-        (item["topic"].as_str().unwrap().to_owned(), item["payload"].to_string(), key)
+    let record = |entry: Entry| {
+        let Content::Payload(payload) = entry.content else { panic!("a message: {:?}", entry.content) };
+        (entry.topic.to_string(), String::from_utf8(payload).unwrap(), entry.key.unwrap().to_string())
     };
-    batch["items"].as_array().unwrap().iter().map(record).collect()
+    decode(payload.as_bytes(), None).unwrap().into_iter().map(record).collect()
 }
 
 /// The payloads of each batch so far, in order of arrival.
@@ -68,7 +66,7 @@ async fn records_leave_together_when_a_batch_is_full_or_its_oldest_is_old_enough
     assert_eq!((counters.sent, counters.batches, counters.delivered, counters.repeated), (2, 2, 7, 0));
     let all: Vec<_> = fake.payloads(BATCHES).iter().flat_map(|payload| records(payload)).collect();
     let store = gateway.store.id();
-    let key = |number: u32| format!("\"{store}\"/\"cloud.2\"/[{},{number}]", gateway.store.start_number());
+    let key = |number: u32| format!("{store}/{}/cloud.2/{number}", gateway.store.start_number());
     for (number, record) in (1..).zip(all) {
         assert_eq!(record, ("up/shed/dev/a".into(), number.to_string(), key(number)));
     }

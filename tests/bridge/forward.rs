@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir::model::{Measure, Message, Properties, Qos, Quality, Sample, Stamp, TimeQuality, Topic};
+use weir::model::{Format, Measure, Message, Properties, Qos, Quality, Sample, Source, Stamp, TimeQuality, Topic};
 
 use crate::common::collector::Collector;
 use crate::common::mosquitto::Mosquitto;
@@ -68,13 +68,19 @@ async fn readings_are_formatted_when_they_leave() {
     };
     let reading = Measure::fixed("temperature", "°C", -40.0, 85.0, 2).is(21.4);
     let sample = Sample { sensor: name("greenhouse"), reading, stamp, quality: Quality::Ok, sequence: 7 };
-    for (topic, made_here) in [("shed/dev/json", "{}"), ("shed/dev/value", "0")] {
-        let message = Message { sample: Some(sample.clone().into()), ..message(topic, made_here) };
+    // The collector reads text.
+    for (name, format) in Format::ALL.into_iter().filter(|(_, format)| format.is_text()) {
+        let source = Some(Source { sample: sample.clone(), format }.into());
+        let message = Message { source, ..message(&format!("shed/dev/{name}"), "made when it leaves") };
         safe(gateway.hub.publish(message).await).await;
     }
     let json = r#"{"value":21.4,"unit":"°C","time":"2026-11-22T10:15:00.123Z","quality":"ok","seq":7}"#;
     collector.one("up/shed/dev/json", json).await;
     collector.one("up/shed/dev/value", "21.4").await;
+    let senml = r#"[{"n":"shed/dev/senml","u":"Cel","t":1795342500.123,"v":21.4,"quality":"ok","seq":7}]"#;
+    collector.one("up/shed/dev/senml", senml).await;
+    let influx = "temperature,gateway=shed,sensor=greenhouse,unit=°C value=21.4,quality=\"ok\",seq=7i";
+    collector.one("up/shed/dev/influx", &format!("{influx} 1795342500123000000")).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use weir::bridge::{Forward, Options, Settings};
-use weir::model::{BootId, Measure, Message, Quality, Sample, Stamp, TimeQuality};
+use weir::model::{BootId, Format, Measure, Message, Quality, Sample, Source, Stamp, TimeQuality};
 use weir::runtime::Clock;
 use weir::runtime::clock::Hand;
 
@@ -209,7 +209,8 @@ fn reading(mono_ms: u64) -> Message {
     let stamp = Stamp { wall_ms: mono_ms as i64, mono_ms, boot: BootId([7; 16]), quality: TimeQuality::Unsynced };
     let reading = Measure::fixed("temperature", "°C", -40.0, 85.0, 2).is(21.4);
     let sample = Sample { sensor: name("greenhouse"), reading, stamp, quality: Quality::Ok, sequence: mono_ms };
-    Message { sample: Some(sample.into()), ..message("shed/dev/sensor", "{}") }
+    let source = Source { sample, format: Format::Json };
+    Message { source: Some(source.into()), ..message("shed/dev/sensor", "{}") }
 }
 
 #[tokio::test]

@@ -27,6 +27,33 @@ async fn gateway() -> (TempDir, std::path::PathBuf, Weir) {
     (dir, config, weir)
 }
 
+/// A sensor for each payload format.
+#[tokio::test(flavor = "multi_thread")]
+async fn sensors_publish_in_their_formats() {
+    let (dir, address) = (tempfile::tempdir().expect("a scratch directory"), free_address());
+    let state = dir.path().join("state");
+    let mut text = format!(
+        "[gateway]\nname = \"shed\"\nstate_dir = \"{}\"\n[hub]\nlisten = [\"{address}\"]\n\
+         [bus.i2c-1]\nbackend = \"simulated\"\n",
+        state.display()
+    );
+    for (number, format) in ["value", "senml", "cbor", "influx"].iter().enumerate() {
+        text += &format!(
+            "[[sensor]]\nname = \"{format}\"\ndriver = \"lm75\"\nevery = \"200ms\"\n\
+             options = {{ bus = \"i2c-1\", address = {} }}\npublish = {{ format = \"{format}\" }}\n",
+            0x48 + number
+        );
+    }
+    let config = dir.path().join("weir.toml");
+    std::fs::write(&config, text).expect("the scratch directory is writable");
+    let _weir = Weir::start(&config, address).await;
+    until(&config, "shed/senml/temperature", r#"[{"n":"shed/senml/temperature","u":"Cel","t":1"#).await;
+    until(&config, "shed/influx/temperature", "temperature,gateway=shed,sensor=influx,unit=°C value=").await;
+    until(&config, "shed/cbor/temperature", "quality").await;
+    let value = until(&config, "shed/value/temperature", "temperature ").await;
+    assert!(value.trim().rsplit(' ').next().expect("a payload").parse::<f64>().is_ok(), "{value}");
+}
+
 /// Runs `weir COMMAND --config CONFIG ARGS...` to its end, without holding up the test's runtime.
 async fn weir(command: &str, config: &Path, args: &[&str]) -> Output {
     let mut process = Command::new(env!("CARGO_BIN_EXE_weir"));

@@ -23,6 +23,7 @@ const SHARED: &[&str] = &[
 const OWNED: &[(&str, &str)] = &[
     ("anyhow", "cli gateway"),
     ("argon2", "hub"),
+    ("base64ct", "format"),
     ("blake2", "hub"),
     ("clap", "cli"),
     ("clap_complete", "cli"),
@@ -31,6 +32,7 @@ const OWNED: &[(&str, &str)] = &[
     ("embedded_hal", "bus"),
     ("gpiocdev", "bus"),
     ("log", "runtime"),
+    ("minicbor", "format"),
     ("regex", "drivers"),
     ("ring", "hub"),
     ("rppal", "bus"),
@@ -43,6 +45,7 @@ const OWNED: &[(&str, &str)] = &[
     ("toml", "config"),
     ("tracing_subscriber", "runtime"),
     ("x509_parser", "hub"),
+    ("zstd", "format"),
 ];
 
 #[test]

@@ -36,6 +36,7 @@ const PLAN: &[(&str, &[&str])] = &[
         "bridge",
         &[
             "Settings",
+            "Batch",
             "Endpoint",
             "Forward",
             "Receive",

@@ -128,7 +128,7 @@ impl Link<'_> {
                 properties.get_or_insert_default().user.push((REPEATED.into(), "1".into()));
             }
             let origin = Origin::Bridge(self.core.settings.name.as_str().into());
-            Message { topic, payload: payload.as_ref().into(), qos, retain, properties, origin, sample: None }
+            Message { topic, payload: payload.as_ref().into(), qos, retain, properties, origin, source: None }
         });
         if message.is_some() || qos != Qos::AtMostOnce {
             self.hand_on(Arrival { id, qos, message });

@@ -86,8 +86,7 @@ pub(super) fn known_age(then: Stamp, now: Stamp) -> Duration {
 mod tests {
     use super::*;
     use crate::bridge::settings::tests::forward;
-    use crate::format::Format;
-    use crate::model::{BootId, Measure, Name, Properties, Qos, Quality, Sample, Topic};
+    use crate::model::{BootId, Format, Measure, Name, Properties, Qos, Quality, Sample, Source, Topic};
 
     fn stamp(boot: u8, wall_ms: i64, mono_ms: u64, quality: TimeQuality) -> Stamp {
         Stamp { wall_ms, mono_ms, boot: BootId([boot; 16]), quality }
@@ -113,10 +112,8 @@ mod tests {
         let measure = Measure::named("t", "", 1);
         let sensor = Name::new("s").unwrap();
         let sample = Sample { sensor, reading: measure.is(1.0), stamp: then, quality: Quality::Ok, sequence: 1 };
-        let sample = |stamp| Record {
-            body: Body::Sample(Sample { stamp, ..sample.clone() }, Format::Json),
-            ..record(stamp, None)
-        };
+        let source = |stamp| Source { sample: Sample { stamp, ..sample.clone() }, format: Format::Json };
+        let sample = |stamp| Record { body: Body::Sample(source(stamp)), ..record(stamp, None) };
         let waits = |record: &Record, now| judged(record, None, now);
         let unsynced = |mono_ms| stamp(1, 0, mono_ms, Unsynced);
         assert_eq!(waits(&sample(then), unsynced(609_999)), Judged::Waits(610_000));

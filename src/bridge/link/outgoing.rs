@@ -8,7 +8,8 @@ use super::judge::{Now, expiry_left};
 use crate::bridge::hops;
 use crate::bridge::record::{Body, Record};
 use crate::bridge::uplink::codec::Publish;
-use crate::model::Properties;
+use crate::format;
+use crate::model::{Properties, Source};
 
 /// The MQTT 5 user property by which the cloud can tell a repeat from a new message.
 pub const DEDUPE_KEY: &str = "weir-id";
@@ -19,13 +20,14 @@ pub const BACKFILL: &str = "weir-backfill";
 /// The publish for `record` at `now`, without packet id, from the gateway that marks the way of messages as `me`.
 pub(super) fn publish(record: Record, dedupe_key: String, me: &Arc<str>, now: Now) -> Publish {
     let expiry_s = expiry_left(&record, now.stamp);
-    let Record { topic, qos, retain, body, .. } = record;
+    let Record { topic, prefix_len, qos, retain, body, .. } = record;
     let (payload, mut properties) = match body {
-        Body::Sample(mut sample, format) => {
-            sample.stamp = now.corrected(sample.stamp);
-            let payload = format.encode(&sample);
-            let content_type = Some(Arc::from(format.content_type()));
-            (Bytes::from(payload), Properties { utf8_payload: Some(true), content_type, ..Properties::default() })
+        Body::Sample(mut source) => {
+            source.sample.stamp = now.corrected(source.sample.stamp);
+            let payload = format::payload(&source, topic.as_str().get(prefix_len..).unwrap_or_default());
+            let Source { format, .. } = source;
+            let (content_type, utf8_payload) = (Some(Arc::from(format.content_type())), Some(format.is_text()));
+            (Bytes::from(payload), Properties { utf8_payload, content_type, ..Properties::default() })
         }
         Body::Publish { payload, properties } => {
             (Bytes::from_owner(payload), properties.map(|boxed| *boxed).unwrap_or_default())
@@ -45,8 +47,7 @@ pub(super) fn mark_backfill(publish: &mut Publish) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::Format;
-    use crate::model::{BootId, Measure, Name, Qos, Quality, Sample, Stamp, TimeQuality, Topic};
+    use crate::model::{BootId, Format, Measure, Name, Qos, Quality, Sample, Stamp, TimeQuality, Topic};
 
     const BOOT: BootId = BootId([1; 16]);
 
@@ -70,7 +71,7 @@ mod tests {
             sequence: 1,
         };
         let text = |now, offset_ms| {
-            let record = record(then, Body::Sample(sample.clone(), Format::Json));
+            let record = record(then, Body::Sample(Source { sample: sample.clone(), format: Format::Json }));
             let sent = publish(record, "k".into(), &"gw".into(), Now { stamp: now, offset_ms });
             String::from_utf8(sent.payload.to_vec()).unwrap()
         };
@@ -78,6 +79,25 @@ mod tests {
         let corrected = text(synced, Some(1_795_342_500_000 - 65_000));
         assert!(corrected.contains("\"2026-11-22T10:14:00.000Z\"") && corrected.contains("corrected"), "{corrected}");
         assert!(text(then, None).contains("\"time_quality\":\"unsynced\""));
+    }
+
+    /// Each format is what its properties say, and knows its place on this gateway, not at the cloud.
+    #[test]
+    fn a_reading_leaves_in_the_format_of_its_sensor() {
+        let now = stamp(1_795_342_500_123, 1, TimeQuality::Synced);
+        let sensor = Name::new("s").unwrap();
+        let reading = Measure::named("t", "°C", 1).is(21.4);
+        let sample = Sample { sensor, reading, stamp: now, quality: Quality::Ok, sequence: 1 };
+        for (_, format) in Format::ALL {
+            let source = Source { sample: sample.clone(), format };
+            let topic = Topic::new("up/shed/s/t").unwrap();
+            let record = Record { topic, prefix_len: 3, ..record(now, Body::Sample(source.clone())) };
+            let sent = publish(record, "k".into(), &"gw".into(), Now { stamp: now, offset_ms: None });
+            assert_eq!(sent.payload, format::payload(&source, "shed/s/t"));
+            let properties = sent.properties.unwrap();
+            assert_eq!(properties.content_type.as_deref(), Some(format.content_type()));
+            assert_eq!(properties.utf8_payload, Some(format != Format::Cbor));
+        }
     }
 
     #[test]

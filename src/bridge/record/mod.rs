@@ -13,9 +13,10 @@
 #[cfg(test)]
 mod tests;
 
-use crate::format::Format;
 use crate::model::bytes::{Damaged, Reader, Writer};
-use crate::model::{BootId, Measure, Name, Payload, Properties, Qos, Quality, Sample, Stamp, TimeQuality, Topic};
+use crate::model::{
+    BootId, Format, Measure, Name, Payload, Properties, Qos, Quality, Sample, Source, Stamp, TimeQuality, Topic,
+};
 
 const VERSION: u8 = 1;
 const SAMPLE: u8 = 1;
@@ -47,7 +48,7 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     /// A reading of our own, and the payload format of its sensor. Its measure has no range any more.
-    Sample(Sample, Format),
+    Sample(Source),
     /// Somebody else's message, as it came.
     Publish {
         /// Its payload.
@@ -97,7 +98,7 @@ impl Record {
         to.raw(&self.stamp.mono_ms.to_le_bytes());
         to.raw(&self.stamp.boot.0);
         match &self.body {
-            Body::Sample(sample, format) => write_sample(&mut to, sample, *format),
+            Body::Sample(source) => write_sample(&mut to, source),
             Body::Publish { payload, properties } => {
                 if let Some(properties) = properties {
                     to.properties(properties);
@@ -163,17 +164,14 @@ fn read_stamp(from: &mut Reader<'_>, flags: u8) -> Result<Stamp, Error> {
     })
 }
 
-fn write_sample(to: &mut Writer, sample: &Sample, format: Format) {
+fn write_sample(to: &mut Writer, Source { sample, format }: &Source) {
     to.u8(match sample.quality {
         Quality::Ok => 0,
         Quality::Suspect => 1,
         Quality::Stale => 2,
         Quality::Simulated => 3,
     });
-    to.u8(match format {
-        Format::Value => 1,
-        Format::Json | Format::Senml | Format::Cbor | Format::Influx => 0,
-    });
+    to.u8(format.code());
     to.text(sample.sensor.as_str());
     to.text(&sample.reading.measure.name);
     to.text(&sample.reading.measure.unit);
@@ -190,15 +188,12 @@ fn read_sample(from: &mut Reader<'_>, stamp: Stamp) -> Result<Body, Error> {
         3 => Quality::Simulated,
         _ => return Err(Error::Damaged("quality")),
     };
-    let format = match from.u8("format")? {
-        0 => Format::Json,
-        1 => Format::Value,
-        _ => return Err(Error::Damaged("format")),
-    };
+    let format = Format::of(from.u8("format")?).ok_or(Error::Damaged("format"))?;
     let sensor = Name::new(from.text("sensor")?).map_err(|_| Error::Damaged("sensor"))?;
     let (name, unit) = (from.text("measure")?, from.text("unit")?);
     let measure = Measure::named(name, unit, from.u8("decimals")?);
     let value = f64::from_le_bytes(from.array("value")?);
     let sequence = from.varint("sequence")?;
-    Ok(Body::Sample(Sample { sensor, reading: measure.is(value), stamp, quality, sequence }, format))
+    let sample = Sample { sensor, reading: measure.is(value), stamp, quality, sequence };
+    Ok(Body::Sample(Source { sample, format }))
 }

@@ -49,18 +49,18 @@ fn properties() -> impl Strategy<Value = Properties> {
 }
 
 fn bodies() -> impl Strategy<Value = Body> {
-    let format = prop::sample::select(vec![Format::Json, Format::Value]);
+    let format = prop::sample::select(Format::ALL.map(|(_, format)| format).to_vec());
     let publish = (prop::collection::vec(any::<u8>(), 0..300), prop::option::of(properties())).prop_map(
         |(payload, properties)| Body::Publish { payload: payload.into(), properties: properties.map(Box::new) },
     );
-    prop_oneof![(samples(), format).prop_map(|(sample, format)| Body::Sample(sample, format)), publish]
+    prop_oneof![(samples(), format).prop_map(|(sample, format)| Body::Sample(Source { sample, format })), publish]
 }
 
 fn records() -> impl Strategy<Value = Record> {
     (stamps(), bodies(), "[a-zé]{1,5}/[a-z]{1,5}", 0..3_usize, any::<bool>(), any::<bool>()).prop_map(
         |(stamp, mut body, topic, prefix_len, qos, retain)| {
-            if let Body::Sample(sample, _) = &mut body {
-                sample.stamp = stamp;
+            if let Body::Sample(source) = &mut body {
+                source.sample.stamp = stamp;
             }
             let qos = if qos { Qos::AtLeastOnce } else { Qos::AtMostOnce };
             Record { topic: Topic::new(&topic).unwrap(), prefix_len, qos, retain, stamp, body }

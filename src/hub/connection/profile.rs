@@ -136,7 +136,7 @@ fn will(will: &Will<'_>, client_id: &Arc<str>, settings: &Settings) -> Result<(M
         retain: will.retain,
         properties: properties.flatten(),
         origin: Origin::Client(Arc::clone(client_id)),
-        sample: None,
+        source: None,
     };
     Ok((message, Duration::from_secs(delay.into())))
 }

@@ -54,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             retain,
             properties: carried.map(message::properties).transpose().map_err(End::from)?.flatten(),
             origin: self.origin.clone(),
-            sample: None,
+            source: None,
         };
         if retain && self.can_be_told(publish) && !self.hub.router.retained().has_room(&message) {
             self.refuse(publish, Reason::QUOTA_EXCEEDED);

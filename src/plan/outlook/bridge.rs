@@ -98,10 +98,9 @@ pub(super) fn load(plan: &Plan, bridge: &Settings, streams: &[Stream]) -> Load {
 
 /// The bytes of one record as the bridge writes it.
 fn record_len(message: &Message, route: &Route) -> usize {
-    let format = crate::format::Format::Json;
     let stamp = super::filtered::sample(&crate::model::Measure::named("x", "", 0), 1_000_000, 0.0).stamp;
-    let body = match &message.sample {
-        Some(sample) => Body::Sample((**sample).clone(), format),
+    let body = match &message.source {
+        Some(source) => Body::Sample((**source).clone()),
         None => Body::Publish { payload: message.payload.clone(), properties: message.properties.clone() },
     };
     let Route { topic, prefix_len, qos, .. } = route.clone();

@@ -98,7 +98,7 @@ pub(super) fn outlook(bridge: &Settings, load: &Load) -> LinkOutlook {
     let singles = |end: fn(Span) -> f64| -> f64 {
         let one = |(route, message, per_day): &(crate::bridge::rules::Route, crate::model::Message, Span)| {
             let (topic, payload) = (route.topic.as_str().len(), message.payload.len() as f64);
-            end(*per_day) * wire.publish(topic, payload, message.sample.is_some(), route.qos)
+            end(*per_day) * wire.publish(topic, payload, message.source.is_some(), route.qos)
         };
         load.taken.iter().map(one).sum()
     };
@@ -107,7 +107,7 @@ pub(super) fn outlook(bridge: &Settings, load: &Load) -> LinkOutlook {
     // Few messages need more pings: the span may stand on its head.
     let month = |span: Span| span.times(MONTH_DAYS / 1e6);
     let as_is = Span { least: singles(|span| span.least), most: singles(|span| span.most) };
-    let own = load.taken.iter().any(|(_, message, _)| message.sample.is_some());
+    let own = load.taken.iter().any(|(_, message, _)| message.source.is_some());
     let ways = WAYS
         .iter()
         .filter(|_| own)
@@ -121,7 +121,7 @@ fn batched(wire: &Wire, bridge: &Settings, load: &Load, way: (&str, f64, f64, f6
     let mut sum = Span::default();
     for (route, message, per_day) in &load.taken {
         let (topic, json) = (route.topic.as_str().len(), message.payload.len() as f64);
-        let each = if message.sample.is_some() {
+        let each = if message.source.is_some() {
             wire.publish(topic, BATCH * (share * json + fixed) + besides, true, route.qos) / BATCH
         } else {
             wire.publish(topic, json, false, route.qos)

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::{Assumptions, DAY_S, Span, filtered};
 use crate::drivers::Kind;
-use crate::model::{Measure, Message, Origin, Qos, Sample, Topic};
+use crate::format;
+use crate::model::{Measure, Message, Origin, Qos, Sample, Source, Topic};
 use crate::plan::{Plan, SensorPlan};
 
 /// One stream of messages that are alike.
@@ -85,7 +86,7 @@ fn measure_outlook(stream: &Stream) -> MeasureOutlook {
 }
 
 fn is_of(stream: &Stream, sensor: &SensorPlan) -> bool {
-    stream.message.sample.as_ref().is_some_and(|sample| sample.sensor == sensor.name)
+    stream.message.source.as_ref().is_some_and(|source| source.sample.sensor == sensor.name)
 }
 
 fn measures(sensor: &SensorPlan) -> &[Measure] {
@@ -96,11 +97,12 @@ fn of_measure(plan: &Plan, sensor: &SensorPlan, measure: &Measure, source: usize
     let topic = Topic::new(&format!("{}/{}/{}", plan.gateway.name, sensor.name, measure.name)).ok()?;
     let sample =
         Sample { sensor: sensor.name.clone(), ..filtered::sample(measure, 1_000_000, filtered::middle(measure)) };
+    let reading = Source { sample, format: sensor.publish.format };
+    let payload = format::payload(&reading, topic.as_str());
     let message = Message {
         retain: sensor.publish.retain,
-        payload: sensor.publish.format.encode(&sample).into(),
-        sample: Some(Arc::new(sample)),
-        ..Message::own(topic, []).with_qos(sensor.publish.qos)
+        source: Some(Arc::new(reading)),
+        ..Message::own(topic, payload).with_qos(sensor.publish.qos)
     };
     let every = sensor.every.filter(|_| sensor.driver.kind == Kind::Polled);
     let per_day = every.map(|every| {

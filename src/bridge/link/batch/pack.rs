@@ -10,7 +10,7 @@ use crate::bridge::record::{Body, Record};
 use crate::bridge::settings::Batch;
 use crate::bridge::uplink::codec::Publish;
 use crate::format::batch::{self, Header, Item};
-use crate::model::{Properties, Qos, Topic};
+use crate::model::{Properties, Qos, Source, Topic};
 
 /// The publish for `parcel` at `now`, without packet id, on `topic` at the cloud.
 pub(super) fn publish(parcel: &Parcel, rule: &Batch, topic: Topic, header: &Header<'_>, now: Now) -> Publish {
@@ -43,8 +43,9 @@ pub(super) fn fits(record: &Record) -> bool {
     match &record.body {
         Body::Sample(..) => true,
         Body::Publish { properties, .. } => properties.as_deref().is_none_or(|it| {
-            let Properties { utf8_payload: _, content_type: _, expiry_s, response_topic, correlation, user } = it;
-            expiry_s.is_none() && response_topic.is_none() && correlation.is_none() && user.is_empty()
+            let Properties { utf8_payload: _, content_type, expiry_s, response_topic, correlation, user } = it;
+            let plain = content_type.is_none() && expiry_s.is_none() && response_topic.is_none();
+            plain && correlation.is_none() && user.is_empty()
         }),
     }
 }
@@ -52,7 +53,7 @@ pub(super) fn fits(record: &Record) -> bool {
 fn item(record: &Record, (start, sequence): (u32, u64), now: Now) -> Item<'_> {
     let stamp = now.corrected(record.stamp);
     let body = match &record.body {
-        Body::Sample(sample, _) => {
+        Body::Sample(Source { sample, .. }) => {
             let measure = &sample.reading.measure;
             batch::Body::Reading {
                 value: sample.reading.value,
@@ -60,6 +61,7 @@ fn item(record: &Record, (start, sequence): (u32, u64), now: Now) -> Item<'_> {
                 decimals: measure.decimals,
                 quality: sample.quality,
                 number: sample.sequence,
+                spread: None,
             }
         }
         Body::Publish { payload, .. } => batch::Body::Payload(payload),

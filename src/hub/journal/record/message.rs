@@ -63,7 +63,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Result<Message, Damaged> {
     };
     let properties = if flags & PROPERTIES == 0 { None } else { Some(Box::new(from.properties()?)) };
     let payload = from.blob("payload")?.into();
-    Ok(Message { topic, payload, qos, retain: flags & RETAIN != 0, properties, origin, sample: None })
+    Ok(Message { topic, payload, qos, retain: flags & RETAIN != 0, properties, origin, source: None })
 }
 
 pub(super) fn write_stored(to: &mut Writer, stored: &Stored) {

@@ -40,7 +40,7 @@ fn messages() -> impl Strategy<Value = Arc<Message>> {
     (topics(), payload, qos(), any::<bool>(), prop::option::of(properties()), origin).prop_map(
         |(topic, payload, qos, retain, properties, origin)| {
             let (payload, properties) = (payload.into(), properties.map(Box::new));
-            Arc::new(Message { topic, payload, qos, retain, properties, origin, sample: None })
+            Arc::new(Message { topic, payload, qos, retain, properties, origin, source: None })
         },
     )
 }
