@@ -3,11 +3,17 @@
 
 #[path = "bridge/batches.rs"]
 mod batches;
+#[path = "bridge/certificates.rs"]
+mod certificates;
 mod common;
+#[path = "bridge/endpoints.rs"]
+mod endpoints;
 #[path = "bridge/fake.rs"]
 mod fake;
 #[path = "bridge/forward.rs"]
 mod forward;
+#[path = "bridge/front.rs"]
+mod front;
 #[path = "bridge/gaps.rs"]
 mod gaps;
 #[path = "bridge/harness.rs"]
@@ -24,5 +30,7 @@ mod refusals;
 mod replay;
 #[path = "bridge/rings.rs"]
 mod rings;
+#[path = "bridge/roads.rs"]
+mod roads;
 #[path = "bridge/stored.rs"]
 mod stored;

@@ -1,11 +1,10 @@
-//! A bridge from its attachment to the hub on: connecting for ever, and telling how it goes.
+//! A bridge from its attachment to the hub on, and how it goes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
@@ -13,32 +12,29 @@ use super::budget::{self, Budget};
 use super::core::{Core, Timing};
 use super::dead::DeadLetter;
 use super::lanes;
-use super::link::{self, End, Report, Start};
+use super::link;
 use super::outbox::Outbox;
-use super::past::Past;
 use super::rules::Rules;
-use super::schedule::Schedule;
 use super::status::{Condition, tell};
 use super::tally::Counters;
 use super::uplink::codec::Hello;
-use super::uplink::{Dialer, Meter, Peer, Resolve, Wire, open};
+use super::uplink::{Dialer, Meter, Resolve, Wire};
 use super::{gaps, hops};
 use crate::format::BudgetStatus;
 use crate::hub::{Attachment, Durable, Hub};
 use crate::model::{Fault, Name};
-use crate::runtime::{Backoff, Clock};
+use crate::runtime::{Clock, Network};
 use crate::store::{ReadError, Store};
 
-/// How long we leave the client id to a twin.
-const TWIN_PAUSE: Duration = Duration::from_secs(30);
-
-/// What is not configured: deadlines and the resolver.
+/// What is not configured: deadlines, and what a bridge knows of the machine.
 #[derive(Default)]
 pub struct Options {
     /// Deadlines.
     pub timing: Timing,
     /// Instead of the system's resolver.
     pub resolve: Option<Resolve>,
+    /// What the kernel says about links; by default nothing.
+    pub network: Network,
     /// Instead of the machine's clocks.
     pub clock: Option<Clock>,
     /// Where what is spent of a budget is kept; without it a restart forgets it.
@@ -47,8 +43,11 @@ pub struct Options {
 
 /// One bridge. It takes messages from the hub into the store as long as it exists, connected or not.
 pub struct Bridge {
-    core: Core,
-    dialer: Dialer,
+    pub(super) core: Core,
+    pub(super) dialer: Dialer,
+    pub(super) network: Network,
+    /// Told when the session is to be opened anew.
+    pub(super) renew: Notify,
     condition: watch::Sender<Condition>,
     _attachment: Attachment,
 }
@@ -98,21 +97,25 @@ impl Bridge {
         let rules = Arc::new(Rules::new(gateway, &settings));
         let chains = std::array::from_fn(|lane| store.chain(lanes::key(&settings.name, lane)));
         let clock = options.clock.unwrap_or_else(Clock::system);
+        let dialer = Dialer::new(&settings, options.resolve, clock.clone(), options.network.clone());
         let condition = Condition::down(&clock, "not connected yet");
         let dead = store.chain(lanes::dead_letters(&settings.name));
         let me = hops::name(gateway, store.id());
         let outbox = Arc::new(Outbox::new(Arc::clone(&rules), chains, dead, clock, me));
-        let dialer = match options.resolve {
-            Some(resolve) => Dialer::with_resolver(settings.tls.clone(), resolve),
-            None => Dialer::new(settings.tls.clone()),
-        };
         let attachment = hub.attach(rules.wanted(), Arc::clone(&outbox) as Arc<dyn Durable>);
         let file = options.state_dir.map(|dir| dir.join(format!("budget-{}.json", settings.name)));
         let (meter, now) = (Arc::clone(dialer.meter()), outbox.clock.now());
         let budget = settings.budget.map(|budget| Arc::new(Budget::new(budget, meter, file, now)));
         let mut core = Core::new(settings, hub.clone(), store.clone(), outbox, options.timing);
         core.budget = budget;
-        Self { core, dialer, condition: watch::Sender::new(condition), _attachment: attachment }
+        Self {
+            core,
+            dialer,
+            network: options.network,
+            renew: Notify::new(),
+            condition: watch::Sender::new(condition),
+            _attachment: attachment,
+        }
     }
 
     /// Its name.
@@ -159,6 +162,15 @@ impl Bridge {
         self.condition.subscribe()
     }
 
+    /// When the files with certificates and keys have changed, opens the session anew with them; what is on its
+    /// way is waited for. Without this they are read at the next connection.
+    pub async fn reload_certificates(&self) {
+        if self.dialer.has_new_certificates().await {
+            tracing::info!(bridge = %self.name(), "other certificates: the session is opened anew");
+            self.renew.notify_waiters();
+        }
+    }
+
     /// Connects, serves and reconnects until `stop`; it may be called again after an error or a panic,
     /// and continues with what the store has.
     ///
@@ -178,64 +190,7 @@ impl Bridge {
         ended
     }
 
-    async fn connect_for_ever(&self, stop: &CancellationToken) -> Result<(), Fault> {
-        let mut backoff = Backoff::for_links();
-        let mut past = Past::default();
-        let mut schedule = Schedule::new(self.core.settings.connect, Instant::now());
-        while stop.run_until_cancelled(schedule.until_due(&self.core)).await.is_some() {
-            let Some(opened) = stop.run_until_cancelled(self.open_any(&mut past)).await else { break };
-            let mut pause_at_least = Duration::ZERO;
-            match opened {
-                Err(why) => self.became(Condition::down(&self.core.outbox.clock, &why)),
-                Ok(peer) => {
-                    let began = Instant::now();
-                    let report = self.serve(peer, &past, stop).await;
-                    if report.delivered || began.elapsed() >= Duration::from_secs(60) {
-                        backoff.reset();
-                    }
-                    match &report.end {
-                        End::Stopped => break,
-                        End::Drained => {
-                            schedule.done(Instant::now(), fastrand::f64());
-                            self.became(Condition::asleep(&self.core.outbox.clock, schedule.left(Instant::now())));
-                            past.learn(&report);
-                            continue;
-                        }
-                        End::Store(error) => return Err(Fault::Bus(error.to_string())),
-                        End::Newer(_) => return Err(Fault::BadData(report.end.to_string())),
-                        End::Twin => pause_at_least = TWIN_PAUSE,
-                        _ => {}
-                    }
-                    past.learn(&report);
-                }
-            }
-            let pause = backoff.pause(Instant::now(), fastrand::f64()).max(pause_at_least);
-            stop.run_until_cancelled(sleep(pause)).await;
-        }
-        Ok(())
-    }
-
-    /// Tries all endpoints in order.
-    async fn open_any(&self, past: &mut Past) -> Result<Peer, String> {
-        let mut why = "no endpoint is configured".to_owned();
-        for endpoint in &self.core.settings.endpoints {
-            let codec = past.codec(self.core.settings.version);
-            let hello = self.hello();
-            let opened = timeout(self.core.timing.open, open(&self.dialer, endpoint, codec, &hello)).await;
-            if let Ok(end) = &opened {
-                past.learn_version(codec, end.as_ref().map(drop));
-            }
-            let (host, port) = (&endpoint.host, endpoint.port);
-            why = match opened {
-                Ok(Ok(peer)) => return Ok(peer),
-                Ok(Err(error)) => format!("{host}:{port}: {error}"),
-                Err(_) => format!("{host}:{port}: no answer within {:?}", self.core.timing.open),
-            };
-        }
-        Err(why)
-    }
-
-    fn hello(&self) -> Hello {
+    pub(super) fn hello(&self) -> Hello {
         let Settings { client_id, username, password, keepalive, session_expiry, .. } = &self.core.settings;
         let password = password.as_ref().map_or("", |secret| secret.reveal());
         let seconds = |duration: &Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
@@ -251,19 +206,8 @@ impl Bridge {
         }
     }
 
-    async fn serve(&self, peer: Peer, past: &Past, stop: &CancellationToken) -> Report {
-        self.core.outbox.tally.connects.one();
-        self.became(Condition::up(&self.core.outbox.clock, peer.codec));
-        let start = Start { probe: past.fruitless(), condemned: past.condemned() };
-        let report = link::run(&self.core, peer, start, stop).await;
-        if !matches!(report.end, End::Drained) {
-            self.became(Condition::down(&self.core.outbox.clock, &report.end.to_string()));
-        }
-        report
-    }
-
     /// Logs and tells a change; the same reason again is no change.
-    fn became(&self, condition: Condition) {
+    pub(super) fn became(&self, condition: Condition) {
         let name = &self.core.settings.name;
         self.condition.send_if_modified(|before| {
             let changed = before.is_other_than(&condition);

@@ -24,6 +24,8 @@ pub struct Timing {
     pub status: Duration,
     /// A scheduled session ends when nothing waits and nothing has come for so long.
     pub quiet: Duration,
+    /// Away from the first endpoint: how long at least, and how often it is tried then.
+    pub home: Duration,
 }
 
 impl Default for Timing {
@@ -34,6 +36,7 @@ impl Default for Timing {
             stop: Duration::from_millis(1500),
             status: Duration::from_secs(10),
             quiet: Duration::from_secs(5),
+            home: Duration::from_secs(60),
         }
     }
 }

@@ -11,6 +11,7 @@
 #[expect(clippy::module_inception)]
 mod bridge;
 pub mod budget;
+mod connect;
 mod core;
 mod dead;
 mod gaps;
@@ -20,7 +21,9 @@ mod lanes;
 mod link;
 mod outbox;
 mod past;
+mod place;
 pub mod record;
+mod roster;
 pub mod rules;
 mod schedule;
 mod settings;
@@ -35,7 +38,8 @@ pub use dead::DeadLetter;
 pub use hops::HOP;
 pub use link::{BACKFILL, DEDUPE_KEY};
 pub use settings::{
-    Batch, Budget, Class, Connect, Endpoint, Forward, Receive, Replay, Settings, Tls, Transport, Version,
+    Batch, Budget, Class, Connect, Endpoint, Forward, Proxy, ProxyKind, Receive, Replay, Settings, Tls, Transport,
+    Version,
 };
 pub use status::Condition;
 pub use tally::Counters;

@@ -1,4 +1,4 @@
-//! What is remembered from one connection to the next: which version the peer speaks, whether it
+//! What is remembered from one connection to the next: which version each endpoint speaks, whether the peer
 //! acknowledges, and on which message it closes. Pure.
 
 use std::io;
@@ -22,6 +22,13 @@ pub(super) struct Past {
     fruitless: bool,
     /// The record that was alone on its way as the peer closed, and how often in a row.
     suspect: Option<((usize, u64), u32)>,
+    /// By endpoint.
+    versions: Vec<Versions>,
+}
+
+/// What is known of the versions that one endpoint speaks.
+#[derive(Debug, Default, Clone)]
+struct Versions {
     /// The peer said that it does not speak MQTT 5.
     old: bool,
     /// Connections in a row that the peer closed before it answered.
@@ -31,6 +38,10 @@ pub(super) struct Past {
 }
 
 impl Past {
+    pub(super) fn new(endpoints: usize) -> Self {
+        Self { versions: vec![Versions::default(); endpoints], ..Self::default() }
+    }
+
     /// The last connection acknowledged no record.
     pub(super) fn fruitless(&self) -> bool {
         self.fruitless
@@ -52,15 +63,25 @@ impl Past {
         self.suspect.filter(|(_, closes)| *closes >= CLOSES).map(|(record, _)| record)
     }
 
-    /// The version for the next attempt.
-    pub(super) fn codec(&self, wanted: Version) -> Codec {
+    /// The version for the next attempt at an endpoint.
+    pub(super) fn codec(&self, endpoint: usize, wanted: Version) -> Codec {
+        self.versions[endpoint].codec(wanted)
+    }
+
+    /// An attempt to open a session at an endpoint has ended.
+    pub(super) fn learn_version(&mut self, endpoint: usize, codec: Codec, end: Result<(), &OpenError>) {
+        self.versions[endpoint].learn(codec, end);
+    }
+}
+
+impl Versions {
+    fn codec(&self, wanted: Version) -> Codec {
         let every = if self.perhaps_old { 2 } else { WORDLESS };
         let old = self.old || self.wordless % every == every - 1;
         if wanted == Version::V4 || old { Codec::V4 } else { Codec::V5 }
     }
 
-    /// An attempt to open a session has ended.
-    pub(super) fn learn_version(&mut self, codec: Codec, end: Result<(), &OpenError>) {
+    fn learn(&mut self, codec: Codec, end: Result<(), &OpenError>) {
         match end {
             Ok(()) => {
                 self.perhaps_old = codec == Codec::V4 && self.wordless > 0;
@@ -90,9 +111,10 @@ fn is_verdict(report: &Report) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::uplink::codec::Refusal;
 
     fn report(codec: Codec, end: End, alone: Option<u64>) -> Report {
-        Report { end, codec, delivered: false, alone: alone.map(|sequence| (2, sequence)) }
+        Report { end, codec, delivered: false, greeted: false, alone: alone.map(|sequence| (2, sequence)) }
     }
 
     /// What is condemned after so many equal ends.
@@ -132,23 +154,24 @@ mod tests {
 
     #[test]
     fn the_older_version_is_for_peers_that_say_so_or_close_again_and_again() {
-        let mut past = Past::default();
+        let mut past = Past::new(2);
         let versions = |past: &mut Past, times| -> Vec<u8> {
             let mut attempt = || {
-                let codec = past.codec(Version::V5);
-                past.learn_version(codec, Err(&OpenError::Closed));
+                let codec = past.codec(1, Version::V5);
+                past.learn_version(1, codec, Err(&OpenError::Closed));
                 if codec == Codec::V5 { 5 } else { 4 }
             };
             (0..times).map(|_| attempt()).collect()
         };
         assert_eq!(versions(&mut past, 8), [5, 5, 5, 4, 5, 5, 5, 4], "a peer that is down closes on both");
         versions(&mut past, 3);
-        past.learn_version(Codec::V4, Ok(()));
+        past.learn_version(1, Codec::V4, Ok(()));
         assert_eq!(versions(&mut past, 4), [5, 4, 5, 4], "it has answered in 3.1.1 once");
-        past.learn_version(Codec::V5, Ok(()));
+        past.learn_version(1, Codec::V5, Ok(()));
         assert_eq!(versions(&mut past, 4), [5, 5, 5, 4]);
-        past.learn_version(Codec::V5, Err(&OpenError::Refused(0x84)));
+        past.learn_version(1, Codec::V5, Err(&OpenError::Refused(Refusal { code: 0x84, ..Refusal::default() })));
         assert_eq!(versions(&mut past, 3), [4, 4, 4]);
-        assert_eq!(Past::default().codec(Version::V4), Codec::V4);
+        assert_eq!(past.codec(0, Version::V5), Codec::V5, "another endpoint has said nothing");
+        assert_eq!(past.codec(0, Version::V4), Codec::V4);
     }
 }

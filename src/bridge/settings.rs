@@ -1,8 +1,11 @@
 //! What one bridge is told at start.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::units::Secret;
 use crate::format::batch::{Compress, Encoding};
 use crate::model::{Filter, Name, Qos, Topic};
 
@@ -32,24 +35,99 @@ impl Class {
     }
 }
 
-/// Plain or encrypted.
+/// What MQTT is carried by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// `mqtt://`
     Tcp,
     /// `mqtts://`
     Tls,
+    /// `ws://`
+    Ws,
+    /// `wss://`
+    Wss,
+}
+
+impl Transport {
+    /// Whether nobody on the way can read it.
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
+    /// Whether the packets are in WebSocket frames.
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
+    /// What stands before `://`.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Tcp => "mqtt",
+            Self::Tls => "mqtts",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
 }
 
 /// Where the cloud broker is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Plain or encrypted.
+    /// Plain or encrypted, bare or in a WebSocket.
     pub transport: Transport,
-    /// Name or address.
+    /// Name or address; an IPv6 address without brackets.
     pub host: String,
-    /// TCP port; 1883 or 8883 by default.
+    /// TCP port; 1883, 8883, 80 or 443 by default.
     pub port: u16,
+    /// What is asked for over HTTP, from `/` on; only WebSockets use it.
+    pub path: String,
+}
+
+impl Endpoint {
+    /// Plain MQTT at an address.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self { transport: Transport::Tcp, host: address.ip().to_string(), port: address.port(), path: "/".into() }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = if self.transport.is_websocket() { &self.path } else { "" };
+        write!(f, "{}://{}{path}", self.transport.scheme(), authority(&self.host, self.port))
+    }
+}
+
+/// Host and port as they stand in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2).
+pub(super) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// What a proxy speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// HTTP CONNECT (RFC 9110 section 9.3.6).
+    Http,
+    /// SOCKS version 5 (RFC 1928); the proxy resolves names.
+    Socks5,
+}
+
+/// Somebody who connects for us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// What it speaks.
+    pub kind: ProxyKind,
+    /// Name or address; an IPv6 address without brackets.
+    pub host: String,
+    /// TCP port; 3128 or 1080 by default.
+    pub port: u16,
+    /// User name and password, if it wants them.
+    pub login: Option<(String, Secret)>,
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&authority(&self.host, self.port))
+    }
 }
 
 /// The MQTT version to speak.
@@ -178,9 +256,11 @@ pub struct Settings {
     /// User name at the cloud.
     pub username: Option<String>,
     /// Password at the cloud.
-    pub password: Option<crate::config::units::Secret>,
+    pub password: Option<Secret>,
     /// Certificates.
     pub tls: Tls,
+    /// Who connects for us, if anybody.
+    pub proxy: Option<Proxy>,
     /// MQTT version.
     pub version: Version,
     /// Keep-alive.
@@ -203,6 +283,13 @@ pub struct Settings {
     pub receive: Vec<Receive>,
 }
 
+impl Settings {
+    /// Whether every attempt to connect costs money: then they become rare at once.
+    pub fn is_metered(&self) -> bool {
+        self.budget.is_some() || self.connect != Connect::Always
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -216,6 +303,7 @@ pub(super) mod tests {
             username: None,
             password: None,
             tls: Tls::default(),
+            proxy: None,
             version: Version::V5,
             keepalive: Duration::from_secs(60),
             in_flight: 256,

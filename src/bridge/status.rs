@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::Endpoint;
 use super::core::Core;
 use super::record::Record;
 use super::uplink::codec::Codec;
@@ -21,6 +22,8 @@ pub struct Condition {
     pub since_ms: i64,
     /// The version of MQTT that is spoken, 4 (3.1.1) or 5, when it is open.
     pub version: Option<u8>,
+    /// The URL of the endpoint, when it is open.
+    pub endpoint: Option<String>,
     /// Why it is not, unless it is not meant to be.
     pub reason: Option<String>,
     /// When the next scheduled session is due, in milliseconds since 1970, between two of them.
@@ -28,23 +31,25 @@ pub struct Condition {
 }
 
 impl Condition {
-    pub(super) fn up(clock: &Clock, codec: Codec) -> Self {
+    pub(super) fn up(clock: &Clock, codec: Codec, endpoint: &Endpoint) -> Self {
         let version = match codec {
             Codec::V4 => 4,
             Codec::V5 => 5,
         };
-        Self { since_ms: clock.wall_ms(), version: Some(version), reason: None, asleep_until_ms: None }
+        let endpoint = Some(endpoint.to_string());
+        Self { since_ms: clock.wall_ms(), version: Some(version), endpoint, reason: None, asleep_until_ms: None }
     }
 
     pub(super) fn down(clock: &Clock, why: &str) -> Self {
-        Self { since_ms: clock.wall_ms(), version: None, reason: Some(why.to_owned()), asleep_until_ms: None }
+        let reason = Some(why.to_owned());
+        Self { since_ms: clock.wall_ms(), version: None, endpoint: None, reason, asleep_until_ms: None }
     }
 
     /// Between two scheduled sessions, the next of which is due after `left`.
     pub(super) fn asleep(clock: &Clock, left: Duration) -> Self {
         let now_ms = clock.wall_ms();
         let until_ms = now_ms.saturating_add(i64::try_from(left.as_millis()).unwrap_or(i64::MAX));
-        Self { since_ms: now_ms, version: None, reason: None, asleep_until_ms: Some(until_ms) }
+        Self { since_ms: now_ms, version: None, endpoint: None, reason: None, asleep_until_ms: Some(until_ms) }
     }
 
     /// Whether a session is open.
@@ -53,8 +58,18 @@ impl Condition {
     }
 
     pub(super) fn is_other_than(&self, other: &Self) -> bool {
-        let what = |it: &Self| (it.version, it.asleep_until_ms);
-        what(self) != what(other) || self.reason != other.reason
+        let what = |it: &Self| (it.version, it.asleep_until_ms, it.endpoint.clone(), it.reason.clone());
+        what(self) != what(other)
+    }
+
+    /// The version as people write it.
+    fn mqtt(&self) -> Option<&'static str> {
+        self.version.map(|version| if version == 5 { "5" } else { "3.1.1" })
+    }
+
+    /// What the version cannot carry: said, because nobody would miss it otherwise.
+    fn without(&self) -> Option<&'static str> {
+        self.version.filter(|version| *version < 5).map(|_| WITHOUT)
     }
 
     /// What the cloud shall say when we vanish.
@@ -71,6 +86,9 @@ impl Condition {
             },
             since: Time(self.since_ms),
             reason: self.reason.as_deref(),
+            endpoint: self.endpoint.as_deref(),
+            mqtt: self.mqtt(),
+            without: self.without(),
             backlog,
             oldest: oldest.map(|stamp| Time(stamp.wall_ms)),
             dropped,
@@ -82,14 +100,19 @@ impl Condition {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.version, &self.reason) {
-            (Some(5), _) => f.write_str("connected, MQTT 5"),
-            // What 3.1.1 cannot carry is said here, because nobody would miss it otherwise.
-            (Some(_), _) => f.write_str("connected, MQTT 3.1.1: no dedupe key, expiry or content type, and only the topics keep messages from circling"),
+            (Some(_), _) => {
+                let endpoint = self.endpoint.as_deref().unwrap_or("unknown");
+                write!(f, "connected to {endpoint}, MQTT {}", self.mqtt().unwrap_or("unknown"))?;
+                self.without().map_or(Ok(()), |without| write!(f, " without {without}"))
+            }
             (None, None) => write!(f, "asleep until {}", Time(self.asleep_until_ms.unwrap_or_default())),
             (None, reason) => write!(f, "not connected: {}", reason.as_deref().unwrap_or("unknown")),
         }
     }
 }
+
+/// What MQTT 3.1.1 has no place for.
+const WITHOUT: &str = "dedupe key, hop mark, expiry and content type: only the topics keep messages from circling";
 
 /// Publishes the state, retained, at every change and every so often while there is a backlog.
 pub(super) async fn tell(core: &Core, mut condition: watch::Receiver<Condition>) -> Infallible {

@@ -126,8 +126,8 @@ fn print_costs(costs: &CostReport, out: &mut impl Write) -> std::io::Result<()> 
 fn print_part(part: &PartReport, out: &mut impl Write) -> std::io::Result<()> {
     let PartReport { kind, name, state, since, .. } = part;
     write!(out, "{kind:<8} {name:<20} {state:<9} since {since}")?;
-    if let Some(reason) = &part.reason {
-        write!(out, "  {reason}")?;
+    for more in [&part.reason, &part.note].into_iter().flatten() {
+        write!(out, "  {more}")?;
     }
     if part.skipped > 0 {
         write!(out, "  skipped {}", part.skipped)?;

@@ -63,6 +63,15 @@ pub struct BridgeStatus<'a> {
     /// Why it is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
+    /// The URL of the endpoint that it is connected to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<&'a str>,
+    /// The version of MQTT that is spoken with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mqtt: Option<&'a str>,
+    /// What this version cannot carry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without: Option<&'a str>,
     /// Records that wait to be sent or acknowledged.
     pub backlog: u64,
     /// When the oldest of them was taken.
@@ -214,6 +223,9 @@ mod tests {
             state: "down",
             since: TIME,
             reason: Some("connection refused"),
+            endpoint: None,
+            mqtt: None,
+            without: None,
             backlog: 12,
             oldest: Some(TIME),
             dropped: 0,

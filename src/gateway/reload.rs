@@ -7,7 +7,8 @@ use crate::plan::Plan;
 use super::Gateway;
 
 impl Gateway {
-    /// Puts a changed configuration in force: users, rules, limits and certificates of the hub. Clients that would
+    /// Puts a changed configuration in force: users, rules, limits and certificates of the hub, and the bridges'
+    /// certificates. Clients that would
     /// still be let in stay connected. What needs a restart is named in a warning; `started` is what runs now.
     ///
     /// # Errors
@@ -23,6 +24,9 @@ impl Gateway {
         self.hub.reload(settings).await?;
         if let Err(error) = self.hub.reload_certificates().await {
             tracing::error!(%error, "the hub goes on with the certificates it had");
+        }
+        for bridge in &self.bridges {
+            bridge.reload_certificates().await;
         }
         Ok(())
     }

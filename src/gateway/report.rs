@@ -50,6 +50,8 @@ pub struct PartReport {
     pub since: String,
     /// Why, unless it is well.
     pub reason: Option<String>,
+    /// What there is to know about it while it is well.
+    pub note: Option<String>,
     /// Rounds that went well.
     pub good: u64,
     /// Rounds that were skipped.
@@ -168,6 +170,7 @@ fn part_report(part: &Part, status: &Status) -> PartReport {
         state: status.state.word().into(),
         since: Time(status.since.wall_ms).to_string(),
         reason: fault.map(|(fault, _)| fault.to_string()),
+        note: status.note.clone(),
         good: status.good,
         skipped: status.skipped,
         filtered: status.filtered,

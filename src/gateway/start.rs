@@ -18,7 +18,7 @@ use crate::hub::Hub;
 use crate::model::{Fault, Filter, Message, Name, Topic};
 use crate::output::{Driven, Output};
 use crate::plan::{OutputPlan, SensorPlan};
-use crate::runtime::{Backoff, Board, Health, Part, State, supervise, systemd};
+use crate::runtime::{Backoff, Board, Health, Network, Part, State, supervise, systemd};
 use crate::sampler::{Sampler, Sensor};
 use crate::store::Store;
 
@@ -27,10 +27,15 @@ const BEAT: &str = "$weir/beat";
 
 impl Gateway {
     pub(super) fn start_bridges(&mut self, bridges: Vec<bridge::Settings>, state_dir: &Path) {
+        let network = if bridges.is_empty() { Network::default() } else { Network::listen() };
         for settings in bridges {
             let health = self.board.health(Part::Bridge(settings.name.clone()));
-            let (clock, state_dir) = (Some(self.clock.clone()), Some(state_dir.to_owned()));
-            let options = bridge::Options { clock, state_dir, ..bridge::Options::default() };
+            let options = bridge::Options {
+                clock: Some(self.clock.clone()),
+                state_dir: Some(state_dir.to_owned()),
+                network: network.clone(),
+                ..bridge::Options::default()
+            };
             let bridge = Arc::new(Bridge::attach(settings, &self.name, &self.hub, &self.store, options));
             self.bridges.push(Arc::clone(&bridge));
             let stop = self.uplinks.stop();
@@ -166,8 +171,8 @@ async fn beats(hub: Hub, store: Store) -> bool {
 async fn mirror(mut condition: watch::Receiver<Condition>, health: Health, stop: CancellationToken) {
     loop {
         let now = condition.borrow_and_update().clone();
-        match now.reason {
-            None => health.good(),
+        match now.reason.clone() {
+            None => health.good_but(now.to_string()),
             Some(reason) => health.strike(&Fault::NotPresent(reason)),
         }
         if !matches!(stop.run_until_cancelled(condition.changed()).await, Some(Ok(()))) {

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Gateway, claims, endpoint, forward, gateway, thrift, tls};
+use super::{Gateway, claims, endpoint, forward, gateway, proxy, thrift, tls};
 use crate::bridge::rules::{Finding, findings};
-use crate::bridge::{Endpoint, Replay, Settings, Transport, Version};
+use crate::bridge::{Endpoint, Replay, Settings, Version};
 use crate::config::units::{Bytes, Every, Secret};
 use crate::config::{Fields, Place, Problems, Table, secret};
-
-/// Keys of the design that come later.
-const LATER: [&str; 1] = ["proxy"];
 
 /// Notes bridges of the same name.
 pub(super) fn names(tables: &[Table<'_>], problems: &mut Problems) {
@@ -24,6 +21,7 @@ pub(super) fn read(table: &Table<'_>, of: Option<&Gateway>, problems: &mut Probl
     let client_id = client_id(&mut fields).or(default_id);
     let credentials = credentials(&mut fields, endpoints.as_deref().unwrap_or_default());
     let tls = fields.table("tls");
+    let proxy = proxy::read(&mut fields);
     let version = version(&mut fields);
     let keepalive = Every(Duration::from_secs(5))..=Every(Duration::from_secs(65_535));
     let keepalive = fields.within("keepalive", Every(Duration::from_secs(60)), keepalive).0;
@@ -36,7 +34,6 @@ pub(super) fn read(table: &Table<'_>, of: Option<&Gateway>, problems: &mut Probl
     let connect = connect.map(|table| thrift::read_connect(&table, fields.problems)).unwrap_or_default();
     thrift::note(&mut fields, budget.flatten(), connect, keepalive, session_expiry);
     let (forwards, receives) = (fields.tables("forward", "bridge.forward"), fields.tables("receive", "bridge.receive"));
-    LATER.into_iter().for_each(|key| fields.not_yet(key));
     fields.finish();
     let tls = tls::read(tls.as_ref(), endpoints.as_deref().unwrap_or_default(), problems);
     let replay = read_replay(replay.as_ref(), problems);
@@ -55,6 +52,7 @@ pub(super) fn read(table: &Table<'_>, of: Option<&Gateway>, problems: &mut Probl
         username,
         password,
         tls: tls?,
+        proxy: proxy?,
         version,
         keepalive,
         in_flight,
@@ -106,11 +104,11 @@ fn credentials(fields: &mut Fields<'_, '_>, endpoints: &[Endpoint]) -> Option<(O
         // MQTT 3.1.1 section 3.1.2.9 forbids a password without a user name.
         fields.wrong("password", "there is a `password`, but no `username`", None);
     }
-    let open = |endpoint: &&Endpoint| endpoint.transport == Transport::Tcp && !loopback(&endpoint.host);
+    let open = |endpoint: &&Endpoint| !endpoint.transport.is_encrypted() && !loopback(&endpoint.host);
     if let Some(endpoint) = endpoints.iter().find(open).filter(|_| password.is_some()) {
         let message = format!("the password goes to {} in clear", endpoint.host);
         let place = fields.place("url");
-        fields.problems.warn(place, message, Some("use mqtts://".into()));
+        fields.problems.warn(place, message, Some("use mqtts:// or wss://".into()));
     }
     match password {
         Some(password) => Some((username, Some(password?))),

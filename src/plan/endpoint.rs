@@ -31,11 +31,18 @@ pub(super) fn read(fields: &mut Fields<'_, '_>) -> Option<Vec<Endpoint>> {
 }
 
 const EXAMPLE: &str = "write something like \"mqtts://broker.example.net:8883\"";
-/// What stands before `://`, with its transport and port; those without come later.
-const SCHEMES: [(&str, Option<(Transport, u16)>); 4] =
-    [("mqtt", Some((Transport::Tcp, 1883))), ("mqtts", Some((Transport::Tls, 8883))), ("ws", None), ("wss", None)];
+/// What stands before `://`, with its transport and port.
+const SCHEMES: [(&str, Transport, u16); 4] = [
+    ("mqtt", Transport::Tcp, 1883),
+    ("mqtts", Transport::Tls, 8883),
+    ("ws", Transport::Ws, 80),
+    ("wss", Transport::Wss, 443),
+];
 
-/// Understands `scheme://host[:port]`; otherwise says why not, and what would be right.
+/// What a WebSocket asks for when its URL has no path.
+const PATH: &str = "/mqtt";
+
+/// Understands `scheme://host[:port]`, and for WebSockets `[/path]`; otherwise says why not, and what would be right.
 fn parse(text: &str) -> Result<Endpoint, (String, String)> {
     let no = |why: &str| Err((format!("this URL {why}"), EXAMPLE.to_owned()));
     if text.contains('@') {
@@ -45,24 +52,31 @@ fn parse(text: &str) -> Result<Endpoint, (String, String)> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(("this is not a URL".to_owned(), EXAMPLE.to_owned()));
     };
-    let (transport, default_port) = match SCHEMES.iter().find(|(name, _)| *name == scheme) {
-        Some((_, Some(known))) => *known,
-        Some((_, None)) => return Err((format!("`{scheme}://` is not yet supported"), EXAMPLE.to_owned())),
-        None => {
-            let names = SCHEMES.map(|(name, _)| name);
-            return Err((format!("there is no protocol `{scheme}`"), suggest(scheme, &names[..2])));
-        }
+    let Some(&(_, transport, default_port)) = SCHEMES.iter().find(|(name, ..)| *name == scheme) else {
+        let names = SCHEMES.map(|(name, ..)| name);
+        return Err((format!("there is no protocol `{scheme}`"), suggest(scheme, &names)));
     };
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let Some((host, port)) = split(authority) else { return no("has no good port") };
     if !good_host(host) {
         return no("has no good host name");
     }
-    Ok(Endpoint { transport, host: host.to_owned(), port: port.unwrap_or(default_port) })
+    let Some(path) = good_path(transport, path) else { return no("has no good path") };
+    Ok(Endpoint { transport, host: host.to_owned(), port: port.unwrap_or(default_port), path })
+}
+
+/// What is to be asked for over HTTP (RFC 3986 section 3.3, and a query); other protocols have nothing of the kind.
+fn good_path(transport: Transport, path: &str) -> Option<String> {
+    if !transport.is_websocket() {
+        return matches!(path, "" | "/").then(|| "/".to_owned());
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/%?".contains(c);
+    let path = if path.is_empty() { PATH } else { path };
+    (path.chars().all(allowed) && path.len() <= 2048).then(|| path.to_owned())
 }
 
 /// Host and port; an IPv6 address stands in brackets, which are taken off.
-fn split(authority: &str) -> Option<(&str, Option<u16>)> {
+pub(super) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, behind) = rest.split_once(']')?;
@@ -81,7 +95,7 @@ fn split(authority: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// Letters, digits, `-`, `.` and `_`, as resolvers take them; or an IPv6 address without its brackets.
-fn good_host(host: &str) -> bool {
+pub(super) fn good_host(host: &str) -> bool {
     let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     !host.is_empty() && host.len() <= 253 && (host.chars().all(name) || host.parse::<std::net::Ipv6Addr>().is_ok())
 }
@@ -93,6 +107,11 @@ mod tests {
     #[test]
     fn urls_are_understood() {
         let parsed = |text| parse(text).map(|e| (e.transport, e.host, e.port)).unwrap();
+        let shown = |text| parse(text).unwrap().to_string();
+        assert_eq!(shown("ws://a"), "ws://a:80/mqtt");
+        assert_eq!(shown("wss://a.net/"), "wss://a.net:443/");
+        assert_eq!(shown("wss://[::1]:99/a/b?c=%20"), "wss://[::1]:99/a/b?c=%20");
+        assert_eq!(shown("mqtts://a/"), "mqtts://a:8883");
         assert_eq!(parsed("mqtt://a"), (Transport::Tcp, "a".into(), 1883));
         assert_eq!(parsed("mqtts://a.b-c.net:443/"), (Transport::Tls, "a.b-c.net".into(), 443));
         assert_eq!(parsed("mqtts://[::1]:99"), (Transport::Tls, "::1".into(), 99));
@@ -114,7 +133,9 @@ mod tests {
             "mqtt://u:p@a",
             "mqtt://[::1",
             "mqtt://[x]",
-            "ws://a",
+            "ws://a/b c",
+            "ws://a/b#c",
+            "http://a",
             "mqtt://a:1:2",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");

@@ -14,6 +14,7 @@ mod hub;
 mod keep;
 pub mod outlook;
 mod output;
+mod proxy;
 mod sensor;
 mod store;
 mod thrift;

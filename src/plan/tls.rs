@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bridge::{Endpoint, Tls, Transport};
+use crate::bridge::{Endpoint, Tls};
 use crate::config::{Fields, Problems, Table, secret_path};
 
 /// What stands in a PEM file (RFC 7468): `BEGIN RSA PRIVATE KEY` and its like end with the second one.
@@ -26,8 +26,8 @@ pub(super) fn read(table: Option<&Table<'_>>, endpoints: &[Endpoint], problems: 
         fields.wrong("alpn", "a protocol name has 1 to 255 bytes (RFC 7301 section 3.1)", None);
     }
     fields.finish();
-    if !endpoints.is_empty() && endpoints.iter().all(|endpoint| endpoint.transport == Transport::Tcp) {
-        let help = "write mqtts:// in `url`, or leave `tls` out";
+    if !endpoints.is_empty() && !endpoints.iter().any(|endpoint| endpoint.transport.is_encrypted()) {
+        let help = "write mqtts:// or wss:// in `url`, or leave `tls` out";
         problems.error(table.place(), "`tls` is set, but every `url` is without it", Some(help.into()));
     }
     Some(Tls { ca: ca?, cert: cert?, key: key?, alpn })

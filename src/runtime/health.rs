@@ -112,6 +112,8 @@ pub struct Status {
     died: bool,
     /// The last times without a good round, oldest first.
     holes: VecDeque<Hole>,
+    /// What there is to know about it while it is well.
+    pub note: Option<String>,
 }
 
 impl Status {
@@ -149,6 +151,7 @@ impl Status {
             began: since,
             died: false,
             holes: VecDeque::new(),
+            note: None,
         }
     }
 }
@@ -225,6 +228,12 @@ impl Health {
         });
     }
 
+    /// It went well, and there is something to know about it.
+    pub fn good_but(&self, note: String) {
+        self.good();
+        self.change(|status, _| status.note = Some(note));
+    }
+
     /// A round failed; the next one follows at the usual time.
     pub fn strike(&self, fault: &Fault) {
         self.fault(fault, State::Degraded);
@@ -257,6 +266,7 @@ impl Health {
             }
             status.last_fault = Some((fault.clone(), now));
             status.died |= state == State::Dead;
+            status.note = None;
             status.state = state;
         });
     }

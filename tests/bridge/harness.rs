@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use weir::bridge::{
     Bridge, Class, Condition, Connect, Counters, Endpoint, Forward, Options, Receive, Replay, Settings, Timing, Tls,
-    Transport, Version,
+    Version,
 };
 use weir::hub::{self, Hub};
 use weir::model::{Fault, Filter, Message, Name, Qos, Receipt, Topic};
@@ -48,14 +48,14 @@ pub(crate) fn receive(topics: &str, strip: &str) -> Receive {
 
 /// A bridge named `cloud` that forwards everything below `shed/dev` to `broker`, in plain TCP.
 pub(crate) fn settings(broker: SocketAddr) -> Settings {
-    let endpoint = Endpoint { transport: Transport::Tcp, host: broker.ip().to_string(), port: broker.port() };
     Settings {
         name: name("cloud"),
-        endpoints: vec![endpoint],
+        endpoints: vec![Endpoint::plain(broker)],
         client_id: "shed-gw".into(),
         username: None,
         password: None,
         tls: Tls::default(),
+        proxy: None,
         version: Version::V5,
         keepalive: Duration::from_secs(60),
         in_flight: 256,

@@ -71,11 +71,7 @@ async fn a_tls_server_that_never_answers_disturbs_nobody_and_the_next_endpoint_i
     local_traffic_is_undisturbed(&gateway).await;
     gateway.stop().await;
 
-    settings.endpoints.push(Endpoint {
-        transport: Transport::Tcp,
-        host: cloud.address().ip().to_string(),
-        port: cloud.address().port(),
-    });
+    settings.endpoints.push(Endpoint::plain(cloud.address()));
     let gateway = Gateway::start(settings, Options { timing, ..Options::default() }).await;
     gateway.acknowledged("shed/dev/a", 1..=3).await;
     collector.one("up/shed/dev/a", "3").await;

@@ -217,6 +217,7 @@ fn the_sample_shows_the_defaults_of_devices_and_bridges() {
     let mut bridge = all.bridges[0].clone();
     bridge.password = None;
     bridge.tls = weir::bridge::Tls::default();
+    assert!(bridge.proxy.take().is_some());
     assert_eq!(bridge, least.bridges[0]);
 }
 

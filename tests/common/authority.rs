@@ -52,6 +52,13 @@ impl Authority {
         self.issue(name, params, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// A server on loopback whose certificate is valid from the first day of one year to that of another.
+    pub(crate) fn server_between(&self, name: &str, (from, until): (i32, i32)) -> Files {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
+        self.issue(name, params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     /// A client called `name`.
     pub(crate) fn client(&self, name: &str) -> Files {
         self.issue(name, CertificateParams::default(), ExtendedKeyUsagePurpose::ClientAuth)

@@ -42,6 +42,7 @@ const OWNED: &[(&str, &str)] = &[
     ("systemd_journal_logger", "runtime"),
     ("tokio_rustls", "hub bridge"),
     ("tokio_serial", "bus"),
+    ("tokio_tungstenite", "bridge"),
     ("toml", "config"),
     ("tracing_subscriber", "runtime"),
     ("x509_parser", "hub"),

@@ -39,6 +39,8 @@ const PLAN: &[(&str, &[&str])] = &[
             "Batch",
             "Endpoint",
             "Forward",
+            "Proxy",
+            "ProxyKind",
             "Receive",
             "Replay",
             "Tls",

@@ -34,7 +34,7 @@ impl Link<'_> {
         while self.parked.is_none()
             && let Some(packet) = self.codec.decode(&mut self.pipe.inbox, PACKET_MAX)?
         {
-            self.pinged = None;
+            (self.pinged, self.last_heard) = (None, now);
             match packet {
                 In::PubAck(id, reason) => self.answered(id, reason, now),
                 In::Publish(publish) => self.arrived(publish),
@@ -56,9 +56,10 @@ impl Link<'_> {
         match self.flights.land(id, now) {
             None => {}
             Some(Cargo::Status) if reason >= 0x80 => {
+                self.greeted = true;
                 tracing::warn!(bridge = %self.core.settings.name, reason, "the cloud refuses this bridge's own status");
             }
-            Some(Cargo::Status) => {}
+            Some(Cargo::Status) => self.greeted = true,
             Some(Cargo::Gap(chain, gap)) => self.gap_told(chain, &gap, reason),
             Some(Cargo::Record(lane, sequence)) if reason < 0x80 => self.all_delivered(lane, &[sequence], id, now),
             Some(Cargo::Batch(lane, sequences)) if reason < 0x80 => self.all_delivered(lane, &sequences, id, now),

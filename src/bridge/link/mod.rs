@@ -32,8 +32,8 @@ use super::core::Core;
 use super::gaps::Seen;
 use super::inbound::{self, Arrival, Kept};
 use super::lanes::LANES;
-use super::uplink::Peer;
 use super::uplink::codec::{Codec, Out, Welcome, WireError};
+use super::uplink::{Peer, meaning};
 use crate::store::{Gap, ReadError, Record};
 use asides::Asides;
 use batch::Batches;
@@ -67,9 +67,9 @@ pub(super) enum End {
     Io(#[from] io::Error),
     #[error("the peer did not acknowledge anything for too long")]
     Silent,
-    #[error("the peer disconnected, reason {0:#04x}")]
+    #[error("the peer disconnected: {}", meaning(*.0))]
     Disconnected(u8),
-    #[error("another client uses the client id of this bridge")]
+    #[error("another client uses the client id of this bridge: is this gateway's card a copy of another's?")]
     Twin,
     #[error("the peer does not speak MQTT: {0}")]
     Wire(#[from] WireError),
@@ -90,6 +90,8 @@ pub(super) struct Report {
     pub(super) codec: Codec,
     /// Whether a record was acknowledged on it.
     pub(super) delivered: bool,
+    /// Whether the peer has answered the bridge's own status.
+    pub(super) greeted: bool,
     /// The only record on its way when it ended.
     pub(super) alone: Option<(usize, u64)>,
 }
@@ -135,12 +137,15 @@ pub(super) struct Link<'a> {
     buckets: [Bucket; 2],
     probe: bool,
     delivered: bool,
+    greeted: bool,
     /// Topics of which a record was refused for good on this connection, by hash.
     refused_topics: HashSet<u64>,
     /// Refusals in a row that are not for good.
     busy: u32,
     hinted: Instant,
     last_sent: Instant,
+    /// When something came from the peer.
+    last_heard: Instant,
     pinged: Option<Instant>,
     stop_at: Option<Instant>,
     /// DISCONNECT is in the outbox, or gone.
@@ -161,7 +166,7 @@ pub(super) async fn run(core: &Core, peer: Peer, start: Start, stop: &Cancellati
         end = link.serve(keeps, stop) => end,
         () = deliver => End::Abandoned,
     };
-    Report { end, codec: link.codec, delivered: link.delivered, alone: link.flights.alone() }
+    Report { end, codec: link.codec, delivered: link.delivered, greeted: link.greeted, alone: link.flights.alone() }
 }
 
 impl<'a> Link<'a> {
@@ -193,10 +198,12 @@ impl<'a> Link<'a> {
             buckets: [f64::from(replay.rate_per_s), replay.bytes_per_s as f64].map(|rate| Bucket::new(rate, now)),
             probe: start.probe,
             delivered: false,
+            greeted: false,
             refused_topics: HashSet::new(),
             busy: 0,
             hinted: now,
             last_sent: now,
+            last_heard: now,
             pinged: None,
             stop_at: None,
             said_goodbye: false,
@@ -307,7 +314,7 @@ impl<'a> Link<'a> {
         if [patience, pong_due].into_iter().flatten().any(|due| due <= now) {
             return Err(End::Silent);
         }
-        let ping_due = self.keepalive().map(|keepalive| self.last_sent + keepalive);
+        let ping_due = self.keepalive().map(|keepalive| ping_due(self.last_sent, self.last_heard, keepalive));
         if self.pinged.is_none() && ping_due.is_some_and(|due| due <= now) {
             self.put(&Out::PingReq)?;
             self.pinged = Some(now);
@@ -349,4 +356,25 @@ async fn changed(levels: &mut Option<watch::Receiver<Level>>) {
         return;
     }
     pending().await
+}
+
+/// When the peer has to hear from us, although there is nothing to say. What comes from the peer shows that the
+/// link is alive, so that a ping can wait for something better to send; but not for long, because the peer
+/// counts only what it gets, and closes after one and a half times the keep-alive (MQTT 5 section 3.1.2.10).
+fn ping_due(sent: Instant, heard: Instant, keepalive: Duration) -> Instant {
+    (sent.max(heard) + keepalive).min(sent + keepalive.mul_f64(1.25))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_ping_waits_for_what_comes_but_never_so_long_that_the_peer_gives_up() {
+        let (sent, s) = (Instant::now(), Duration::from_secs);
+        assert_eq!(ping_due(sent, sent, s(60)), sent + s(60));
+        assert_eq!(ping_due(sent, sent + s(10), s(60)), sent + s(70));
+        assert_eq!(ping_due(sent, sent + s(50), s(60)), sent + s(75), "the peer closes at 90 s");
+        assert_eq!(ping_due(sent + s(50), sent, s(60)), sent + s(110));
+    }
 }

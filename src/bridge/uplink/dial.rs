@@ -1,38 +1,29 @@
-//! From an endpoint to an open stream: names, TCP and TLS, none of which can block anybody else.
+//! From an endpoint to an open stream: names, TCP, proxies, TLS and WebSockets, none of which can block
+//! anybody else.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::sync::Mutex;
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
+use super::guard::Guarded;
+use super::keys::Keys;
 use super::meter::{Meter, Metered};
-use super::tls;
-use crate::bridge::{Endpoint, Tls, Transport};
+use super::names::{Names, Resolve};
+use super::proxy::{self, ProxyError};
+use super::tls::TlsError;
+use super::ws::{self, WsError};
+use super::{tcp, validity};
+use crate::bridge::{Endpoint, Settings};
+use crate::runtime::{Blame, Clock, Network};
 
 /// An open connection, plain or encrypted.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// Turns a host and a port into addresses; may block for as long as it likes.
-pub type Resolve = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
-
-/// How much later each further address is tried while the ones before it have not answered
-/// (RFC 8305 section 5 recommends 250 ms).
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
-
-/// Addresses of one name that are tried.
-const MOST_ADDRESSES: usize = 8;
 
 /// Why there is no stream.
 #[derive(Debug, thiserror::Error)]
@@ -43,41 +34,76 @@ pub enum DialError {
     /// No address answers.
     #[error("cannot connect: {0}")]
     Tcp(io::Error),
+    /// The proxy does not help.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// Certificates or keys cannot be read or used.
     #[error(transparent)]
-    Certificates(#[from] tls::TlsError),
+    Certificates(#[from] TlsError),
+    /// The peer's certificate is not valid now, by the clock here.
+    #[error("TLS: {0}")]
+    Validity(validity::Invalid),
     /// The encrypted handshake failed.
     #[error("TLS: {0}")]
     Tls(io::Error),
+    /// There is no WebSocket.
+    #[error(transparent)]
+    Ws(#[from] WsError),
 }
 
-type Lookup = JoinHandle<io::Result<Vec<SocketAddr>>>;
+impl DialError {
+    /// Who stands in the way.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Tcp(error) | Self::Tls(error) | Self::Ws(WsError::Io(error)) => blame(error),
+            Self::Proxy(ProxyError::Io(_, error)) => blame(error),
+            Self::Proxy(ProxyError::Login(_)) => Blame::Verdict,
+            Self::Proxy(_) | Self::Ws(_) => Blame::Peer,
+            Self::Name(..) | Self::Certificates(_) | Self::Validity(_) => Blame::Way,
+        }
+    }
+
+    /// Whether another time on the clock here would make it good.
+    pub fn waits_for_clock(&self) -> bool {
+        matches!(self, Self::Validity(invalid) if invalid.is_early())
+    }
+}
+
+/// A machine that answers is there, even when its answer is no.
+pub(in crate::bridge) fn blame(error: &io::Error) -> Blame {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidData, UnexpectedEof,
+    };
+    match error.kind() {
+        ConnectionRefused | ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof | InvalidData => {
+            Blame::Peer
+        }
+        _ => Blame::Way,
+    }
+}
 
 /// Opens streams for one bridge.
 pub struct Dialer {
-    resolve: Resolve,
-    tls: Tls,
+    names: Names,
+    keys: Keys,
+    proxy: Option<crate::bridge::Proxy>,
     meter: Arc<Meter>,
-    /// Kept for session resumption; read again from the files after a failed handshake.
-    config: Mutex<Option<Arc<ClientConfig>>>,
-    /// At most one look-up at a time: a resolver that hangs holds one thread, not one per attempt.
-    lookup: Mutex<Option<(String, Lookup)>>,
+    clock: Clock,
+    network: Network,
 }
 
 impl Dialer {
-    /// A dialer with the certificates in `tls` and the system's resolver.
-    pub fn new(tls: Tls) -> Self {
-        Self::with_resolver(tls, Arc::new(|host, port| (host, port).to_socket_addrs().map(Iterator::collect)))
-    }
-
-    /// A dialer with another resolver.
-    pub fn with_resolver(tls: Tls, resolve: Resolve) -> Self {
-        Self { resolve, tls, meter: Arc::default(), config: Mutex::default(), lookup: Mutex::default() }
-    }
-
-    /// Counts what all its connections cost.
-    pub fn meter(&self) -> &Arc<Meter> {
-        &self.meter
+    /// A dialer for the bridge's certificates and proxy; without a resolver of its own it takes the system's.
+    pub fn new(settings: &Settings, resolve: Option<Resolve>, clock: Clock, network: Network) -> Self {
+        let system = || -> Resolve { Arc::new(|host, port| (host, port).to_socket_addrs().map(Iterator::collect)) };
+        Self {
+            names: Names::new(resolve.unwrap_or_else(system)),
+            keys: Keys::new(settings.tls.clone(), clock.clone()),
+            proxy: settings.proxy.clone(),
+            meter: Arc::default(),
+            clock,
+            network,
+        }
     }
 
     /// Opens a stream to `endpoint`. It has no deadline of its own: drop it to give up.
@@ -85,81 +111,102 @@ impl Dialer {
     /// # Errors
     /// Says which step failed.
     pub async fn dial(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, DialError> {
-        // An IPv6 address in a URL stands in brackets (RFC 3986 section 3.2.2).
-        let host = endpoint.host.trim_start_matches('[').trim_end_matches(']');
-        let addresses = self.addresses(host, endpoint.port).await;
-        let addresses = addresses.map_err(|error| DialError::Name(host.to_owned(), error))?;
-        let tcp = first_to_answer(&addresses).await.map_err(DialError::Tcp)?;
-        tcp.set_nodelay(true).map_err(DialError::Tcp)?;
-        let is_v6 = tcp.peer_addr().is_ok_and(|address| address.ip().to_canonical().is_ipv6());
-        let tcp = Metered::new(tcp, is_v6, Arc::clone(&self.meter));
-        match endpoint.transport {
-            Transport::Tcp => Ok(Box::new(tcp)),
-            Transport::Tls => self.encrypt(host, tcp).await,
-        }
-    }
-
-    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, port)]);
-        }
-        let key = format!("{host}:{port}");
-        let mut lookup = self.lookup.lock().await;
-        // One that was given up earlier: its answer is as good, if it was for the same name.
-        if let Some((earlier, running)) = &mut *lookup {
-            let answer = running.await;
-            let same = *earlier == key;
-            *lookup = None;
-            if same {
-                return answer.map_err(io::Error::other)?;
+        let mut stream = match &self.proxy {
+            None => self.connect(&endpoint.host, endpoint.port).await?,
+            Some(proxy) => {
+                let mut stream = self.connect(&proxy.host, proxy.port).await?;
+                proxy::through(proxy, &mut stream, &endpoint.host, endpoint.port).await?;
+                stream
             }
+        };
+        if endpoint.transport.is_encrypted() {
+            stream = self.encrypt(&endpoint.host, stream).await?;
         }
-        let (resolve, host) = (Arc::clone(&self.resolve), host.to_owned());
-        let (_, running) = lookup.insert((key, spawn_blocking(move || resolve(&host, port))));
-        let answer = running.await;
-        *lookup = None;
-        answer.map_err(io::Error::other)?
+        if endpoint.transport.is_websocket() {
+            stream = ws::upgrade(stream, endpoint).await?;
+        }
+        Ok(stream)
     }
 
-    async fn encrypt(&self, host: &str, tcp: Metered<TcpStream>) -> Result<Box<dyn Stream>, DialError> {
+    /// Counts what all its connections cost.
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Whether the files with certificates and keys are others than those in use.
+    pub async fn has_new_certificates(&self) -> bool {
+        self.keys.have_changed().await
+    }
+
+    async fn connect(&self, host: &str, port: u16) -> Result<Box<dyn Stream>, DialError> {
+        let addresses = self.names.addresses(host, port).await;
+        let addresses = addresses.map_err(|error| DialError::Name(host.to_owned(), error))?;
+        let tcp = tcp::connect(&addresses).await.map_err(DialError::Tcp)?;
+        let local = tcp.local_addr().map_err(DialError::Tcp)?;
+        let is_v6 = local.ip().to_canonical().is_ipv6();
+        let tcp = Metered::new(tcp, is_v6, Arc::clone(&self.meter));
+        Ok(Box::new(Guarded::new(tcp, local, self.network.clone())))
+    }
+
+    async fn encrypt(&self, host: &str, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, DialError> {
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|error| DialError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        let connector = TlsConnector::from(self.config().await?);
-        match connector.connect(name, tcp).await {
+        let connector = TlsConnector::from(self.keys.config().await?);
+        match connector.connect(name, stream).await {
             Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => {
-                *self.config.lock().await = None;
-                Err(DialError::Tls(error))
-            }
+            Err(error) => Err(self.explain(host, error).await),
         }
     }
 
-    async fn config(&self) -> Result<Arc<ClientConfig>, DialError> {
-        let mut config = self.config.lock().await;
-        if let Some(config) = &*config {
-            return Ok(Arc::clone(config));
+    /// What a failed handshake was about.
+    async fn explain(&self, host: &str, error: io::Error) -> DialError {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match inner {
+            Some(rustls::Error::InvalidCertificate(why)) => {
+                self.keys.doubt().await;
+                match validity::Invalid::new(host, why, &self.clock) {
+                    Some(invalid) => DialError::Validity(invalid),
+                    None => DialError::Tls(strangers(host, why).unwrap_or(error)),
+                }
+            }
+            _ => DialError::Tls(in_words(error)),
         }
-        let tls = self.tls.clone();
-        let read = spawn_blocking(move || tls::client_config(&tls)).await;
-        let read = read.map_err(|error| DialError::Tls(io::Error::other(error)))??;
-        Ok(Arc::clone(config.insert(Arc::new(read))))
     }
 }
 
-/// Connects to whichever address answers first, in the order given, each a little later than the one before.
-async fn first_to_answer(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let attempt = |(index, address): (usize, SocketAddr)| async move {
-        sleep(NEXT_ADDRESS * index as u32).await;
-        TcpStream::connect(address).await
-    };
-    let mut attempts: FuturesUnordered<_> =
-        addresses.iter().copied().take(MOST_ADDRESSES).enumerate().map(attempt).collect();
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    while let Some(end) = attempts.next().await {
-        match end {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failed = error,
+/// The two mistakes that are made most often.
+fn strangers(host: &str, why: &CertificateError) -> Option<io::Error> {
+    let words = match why {
+        CertificateError::UnknownIssuer => format!("the certificate of {host} is from an authority we do not trust"),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("the certificate is not for {host}")
         }
+        _ => return None,
+    };
+    Some(io::Error::new(io::ErrorKind::InvalidData, words))
+}
+
+/// The same error, but what the peer says about our certificate in words: in TLS 1.3 that comes only
+/// when we think that everything is well.
+pub(super) fn in_words(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::AlertReceived(alert)) => {
+            alert_words(*alert).map_or(error, |words| io::Error::new(io::ErrorKind::InvalidData, words))
+        }
+        _ => error,
     }
-    Err(failed)
+}
+
+fn alert_words(alert: AlertDescription) -> Option<&'static str> {
+    Some(match alert {
+        AlertDescription::CertificateExpired => "the peer says that our certificate has expired",
+        AlertDescription::CertificateRevoked => "the peer says that our certificate is revoked",
+        AlertDescription::CertificateRequired => "the peer wants a certificate from us: set `tls.cert` and `tls.key`",
+        AlertDescription::UnknownCA => "the peer does not know the authority of our certificate",
+        AlertDescription::BadCertificate | AlertDescription::UnsupportedCertificate => {
+            "the peer does not accept our certificate"
+        }
+        AlertDescription::NoApplicationProtocol => "the peer speaks none of the protocols in `tls.alpn`",
+        _ => return None,
+    })
 }

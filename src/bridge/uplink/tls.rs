@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::bridge::Tls;
+use crate::runtime::Clock;
 
 /// Why certificates or keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,15 +27,30 @@ pub enum TlsError {
     /// They do not fit each other or the protocol.
     #[error(transparent)]
     Unfit(#[from] rustls::Error),
+    /// The thread that read them is gone.
+    #[error("the certificates could not be read")]
+    Lost,
+}
+
+/// The gateway's clock, by which certificates are judged.
+#[derive(Debug)]
+struct Now(Clock);
+
+impl TimeProvider for Now {
+    fn current_time(&self) -> Option<UnixTime> {
+        let since_1970_ms = u64::try_from(self.0.wall_ms()).unwrap_or(0);
+        Some(UnixTime::since_unix_epoch(Duration::from_millis(since_1970_ms)))
+    }
 }
 
 /// The client's side of TLS 1.2 and 1.3 for `tls`. Reads files: call it where blocking is allowed.
 ///
 /// # Errors
 /// Says which file is wrong, or what is missing.
-pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
+pub(super) fn client_config(tls: &Tls, clock: &Clock) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(Now(clock.clone())));
+    let builder = builder.with_safe_default_protocol_versions()?;
     let builder = builder.with_root_certificates(roots(tls.ca.as_deref())?);
     let mut config = match (&tls.cert, &tls.key) {
         (Some(cert), Some(key)) => {

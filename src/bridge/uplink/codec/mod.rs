@@ -94,13 +94,24 @@ pub struct Welcome {
     pub qos_1: bool,
 }
 
+/// What a CONNACK says that refuses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// Return code (MQTT 3.1.1 section 3.2.2.3) or reason code (MQTT 5 section 3.2.2.2).
+    pub code: u8,
+    /// Why, in the peer's own words (MQTT 5).
+    pub words: Option<String>,
+    /// Where it sends us (MQTT 5 section 4.11).
+    pub server: Option<String>,
+}
+
 /// What we get.
 #[derive(Debug, Clone, PartialEq)]
 pub enum In {
     /// CONNACK that accepts.
     Welcome(Welcome),
-    /// CONNACK that refuses, with its return or reason code.
-    Refused(u8),
+    /// CONNACK that refuses.
+    Refused(Refusal),
     /// PUBLISH.
     Publish(Publish),
     /// PUBLISH on something that is no topic; it is acknowledged and dropped. Packet id and QoS.
@@ -169,7 +180,10 @@ impl Codec {
             }
             (14, reason) => Some(In::Disconnect(reason.first().copied().unwrap_or(0))),
             (2, [_, 0]) if self == Codec::V4 => Some(In::Welcome(PLAIN)),
-            (2, [_, code, ..]) if *code != 0 => Some(In::Refused(*code)),
+            (2, [_, code, properties @ ..]) if *code != 0 => {
+                let (words, server) = if self == Codec::V5 { v5::told(properties) } else { (None, None) };
+                Some(In::Refused(Refusal { code: *code, words, server }))
+            }
             _ => None,
         };
         if let Some(packet) = ours {

@@ -13,6 +13,10 @@ fn publish(topic: &str, payload: &[u8], qos: Qos) -> Publish {
     Publish { topic, payload, qos, retain: true, dup: false, id, properties: None }
 }
 
+fn refused(code: u8) -> In {
+    In::Refused(Refusal { code, ..Refusal::default() })
+}
+
 fn decode(codec: Codec, bytes: &[u8]) -> Result<Option<In>, WireError> {
     codec.decode(&mut BytesMut::from(bytes), 1000)
 }
@@ -75,9 +79,17 @@ fn acknowledgements_keep_reasons_the_packet_crate_does_not_know() {
 #[test]
 fn connack_tells_limits_and_refusals() {
     assert_eq!(decode(Codec::V4, b"\x20\x02\0\0"), Ok(Some(In::Welcome(PLAIN))));
-    assert_eq!(decode(Codec::V4, b"\x20\x02\0\x05"), Ok(Some(In::Refused(5))));
-    assert_eq!(decode(Codec::V5, b"\x20\x02\0\x01"), Ok(Some(In::Refused(1))), "a 3.1.1 broker answers MQTT 5");
-    assert_eq!(decode(Codec::V5, b"\x20\x03\0\x84\0"), Ok(Some(In::Refused(0x84))));
+    assert_eq!(decode(Codec::V4, b"\x20\x02\0\x05"), Ok(Some(refused(5))));
+    assert_eq!(decode(Codec::V5, b"\x20\x02\0\x01"), Ok(Some(refused(1))), "a 3.1.1 broker answers MQTT 5");
+    assert_eq!(decode(Codec::V5, b"\x20\x03\0\x84\0"), Ok(Some(refused(0x84))));
+    let moved = decode(Codec::V5, b"\x20\x12\0\x9d\x0f\x1f\0\x04gone\x1c\0\x05b:123");
+    let told = Refusal { code: 0x9d, words: Some("gone".into()), server: Some("b:123".into()) };
+    assert_eq!(moved, Ok(Some(In::Refused(told))));
+    for cut in 3..15 {
+        let mut bytes = b"\x20\x12\0\x9d\x0f\x1f\0\x04gone\x1c\0\x05b:123"[..2 + cut].to_vec();
+        bytes[1] = cut as u8;
+        assert!(matches!(decode(Codec::V5, &bytes), Ok(Some(In::Refused(Refusal { code: 0x9d, .. })))), "{cut}");
+    }
     let limits = Welcome { receive_max: 20, packet_max: 1000, keepalive_s: Some(30), retain: false, qos_1: false };
     let bytes = b"\x20\x12\0\0\x0f\x21\0\x14\x27\0\0\x03\xe8\x13\0\x1e\x25\0\x24\0";
     assert_eq!(decode(Codec::V5, bytes), Ok(Some(In::Welcome(limits))));

@@ -131,6 +131,31 @@ fn publish_in(publish: v5::Publish) -> Result<In, WireError> {
     Ok(arrived(topic, make, id, qos))
 }
 
+/// Reason string and server reference among the properties of a CONNACK that refuses; what is odd
+/// is left out, because the code alone says enough.
+pub(super) fn told(properties: &[u8]) -> (Option<String>, Option<String>) {
+    /// Property identifiers (MQTT 5 section 2.2.2.2).
+    const REASON: u8 = 0x1f;
+    const SERVER: u8 = 0x1c;
+    /// The longest text that is told on.
+    const LONGEST: usize = 200;
+    let (mut reason, mut server) = (None, None);
+    // A length of more than one byte holds more than anybody needs to say here.
+    let mut rest = match properties {
+        [length @ ..0x80, rest @ ..] => rest.get(..usize::from(*length)).unwrap_or_default(),
+        [_, _, rest @ ..] => rest,
+        _ => &[],
+    };
+    while let [kind @ (REASON | SERVER), high, low, text @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let Some(text) = text.get(..length) else { break };
+        let words: String = String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+        *(if *kind == REASON { &mut reason } else { &mut server }) = Some(words);
+        rest = &rest[3 + length..];
+    }
+    (reason, server)
+}
+
 fn wire(error: Error) -> WireError {
     WireError(error.to_string())
 }
