@@ -55,3 +55,26 @@ fn what_may_have_been_routed_is_certain_for_nobody() {
         client(2, Act::Subscribe(vec![wish(0, true), wish(4, false)], None)),
     ]);
 }
+
+/// A QoS 2 message whose connection was cut may have been routed to that very connection, and given up there
+/// because it is too large: the model was sure that a later connection would get it.
+#[test]
+fn what_may_have_been_routed_may_have_been_given_up() {
+    check(&[
+        client(1, Act::Connect(Join { window: 1, small: true, aliases: 2, pipe: 64, ..JOIN })),
+        client(1, subscribe(0, 1)),
+        Step::Client { who: 1, act: Act::Publish(Draft { topic: 1, alias: true, ..draft(2, true) }), cut: true },
+    ]);
+}
+
+/// The same for a client that was not reading: nobody saw whether its turn had come.
+#[test]
+fn what_nobody_read_may_have_been_given_up() {
+    check(&[
+        client(1, Act::Connect(Join { window: 5, small: true, pipe: 64, ..JOIN })),
+        client(1, subscribe(0, 1)),
+        client(1, Act::Doze(true)),
+        client(1, Act::Publish(Draft { topic: 2, ..draft(2, true) })),
+        client(1, Act::Leave(true, None)),
+    ]);
+}

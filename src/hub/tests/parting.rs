@@ -41,6 +41,7 @@ impl Model {
     /// A connection that is still there is closed. Returns its will, unless that can wait and the session goes on.
     fn hand_over(&mut self, who: usize, kept: bool) -> Option<usize> {
         let level = self.clients[who].level();
+        self.doubt_big(who);
         let conn = self.clients[who].conn.take()?;
         self.closing.push((who, if level == 5 { 0x8e } else { 0 }));
         self.doubt_qos_0(who);
@@ -60,6 +61,7 @@ impl Model {
     /// The connection has ended; with or without its will.
     pub(super) fn part(&mut self, who: usize, with_will: bool) {
         self.doubt_qos_0(who);
+        self.doubt_big(who);
         let (now, moment) = (self.now, self.next_moment());
         let client = &mut self.clients[who];
         let Some(conn) = client.conn.take() else { return };
@@ -84,6 +86,15 @@ impl Model {
     fn doubt_qos_0(&mut self, who: usize) {
         for debt in &mut self.debts {
             debt.must &= debt.candidates.iter().all(|it| it.who != who || it.qos > 0);
+        }
+    }
+
+    /// What a connection that ends does not take, because it is too large, has perhaps been given up.
+    fn doubt_big(&mut self, who: usize) {
+        let (moment, client) = (self.next_moment(), &mut self.clients[who]);
+        if client.conn.as_ref().is_some_and(|conn| conn.small) {
+            client.was_small = moment;
+            client.owed.iter_mut().for_each(|owed| owed.must &= !self.messages[owed.msg].big);
         }
     }
 

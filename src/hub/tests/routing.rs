@@ -80,14 +80,17 @@ impl Model {
     }
 
     fn owe(&mut self, who: usize, owed: Owed, again: bool) {
+        let big = self.messages[owed.msg].big;
         let client = &mut self.clients[who];
         let online = client.conn.is_some();
         if again {
             // What this very routing has added does not count: a client may get one copy for each no-local wish.
             let known = client.owed.iter_mut().find(|it| it.msg == owed.msg && it.born < owed.born);
             if let Some(known) = known {
-                // Routed then or now, but once: it is certain when both times would have given the same.
-                known.must |= owed.must && known.qos == owed.qos;
+                // Routed then or now, but once: it is certain when both times would have given the same, and if
+                // it was routed then, no connection has given it up since because it is too large.
+                let given_up = big && known.born < client.was_small;
+                known.must |= owed.must && known.qos == owed.qos && !given_up;
                 return;
             }
             if client.had.contains(&owed.msg) {

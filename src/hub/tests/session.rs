@@ -181,6 +181,8 @@ pub(super) struct Client {
     pub(super) last_id: u16,
     /// When a connection last ended with something unread, in the order of what happened.
     pub(super) risky: u64,
+    /// When a connection that takes no large packets last ended, in the order of what happened.
+    pub(super) was_small: u64,
 }
 
 impl Client {
