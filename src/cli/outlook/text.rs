@@ -99,7 +99,7 @@ fn store(store: &StoreOutlook, assumptions: &Assumptions, out: &mut impl Write) 
     let ms = assumptions.round_trip.as_millis();
     writeln!(
         out,
-        "link up: what the cloud acknowledges (round trip {ms} ms) before its commit is due is never written"
+        "link up: what the cloud acknowledges (round trip {ms} ms) before its commit is due is never written; a batch that waits longer than max_loss is"
     )?;
     writeln!(out, "assumed: a card of 32 GB x 500 writes is 16 TB; a write of 4 kB wears it like ten of them")?;
     writeln!(out, "not in it: the system's own writes, and what devices on the LAN have kept (retained, sessions)")

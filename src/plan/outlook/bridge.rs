@@ -1,6 +1,7 @@
 //! What a bridge takes of the streams, class by class, and how long it needs to send it after an outage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use super::stream::Stream;
 use super::{Assumptions, DAY_S, Span};
 use crate::bridge::record::{Body, Record};
 use crate::bridge::rules::{Route, Rules};
-use crate::bridge::{Class, Settings};
+use crate::bridge::{Batch, Class, Forward, Settings};
 use crate::model::Message;
 use crate::plan::Plan;
 
@@ -61,37 +62,65 @@ pub struct Drain {
 }
 
 /// What one bridge takes.
+#[derive(Default)]
 pub(super) struct Load {
     /// By class.
     pub(super) flows: BTreeMap<Class, Flow>,
-    /// Every stream that it takes, with where it goes.
-    pub(super) taken: Vec<(Route, Message, Span)>,
+    /// Every stream that it takes.
+    pub(super) taken: Vec<Taken>,
+    /// Classes that are written even while the link is up, because their batches take longer than `max_loss`.
+    pub(super) late: BTreeSet<Class>,
+    /// The shortest time to live of each class.
+    ttl: BTreeMap<Class, Duration>,
+}
+
+/// One stream on its way through a bridge.
+pub(super) struct Taken {
+    /// Where it goes.
+    pub(super) route: Route,
+    /// One of its messages.
+    pub(super) message: Message,
+    /// Messages a day.
+    pub(super) per_day: Span,
+    /// The rule that it goes by.
+    pub(super) rule: usize,
 }
 
 impl Load {
+    /// Takes note of what a rule says about time.
+    fn heed(&mut self, rule: &Forward, max_loss: Duration) {
+        let waits = |batch: &Batch| batch.max_age > max_loss && rule.class != Class::Alarm;
+        if rule.batch.as_ref().is_some_and(waits) {
+            self.late.insert(rule.class);
+        }
+        if let Some(ttl) = rule.ttl {
+            let known = self.ttl.entry(rule.class).or_insert(ttl);
+            *known = ttl.min(*known);
+        }
+    }
+
+    /// What expires is lost too.
+    fn within_ttl(&self, class: Class, days: Span) -> Span {
+        let ttl = self.ttl.get(&class).map_or(f64::INFINITY, |ttl| ttl.as_secs_f64() / DAY_S);
+        days.map(|days| days.min(ttl))
+    }
+
     fn messages_per_day(&self) -> Span {
         self.flows.values().map(|flow| flow.messages).sum()
-    }
-}
-
-pub(super) fn word(class: Class) -> &'static str {
-    match class {
-        Class::Alarm => "alarm",
-        Class::Command => "command",
-        Class::Telemetry => "telemetry",
-        Class::Bulk => "bulk",
     }
 }
 
 /// Sends every stream through the rules of one bridge.
 pub(super) fn load(plan: &Plan, bridge: &Settings, streams: &[Stream]) -> Load {
     let rules = Rules::new(&plan.gateway.name, bridge);
-    let mut load = Load { flows: BTreeMap::new(), taken: Vec::new() };
+    let mut load = Load::default();
     for stream in streams {
         let (Some(per_day), Some(route)) = (stream.per_day, rules.route(&stream.message)) else { continue };
+        let Some(rule) = rules.rule_of(&stream.message.topic) else { continue };
+        load.heed(&bridge.forward[rule], plan.store.max_loss);
         let bytes = record_len(&stream.message, &route);
         load.flows.entry(route.class).or_default().add(stream, per_day, bytes);
-        load.taken.push((route, stream.message.clone(), per_day));
+        load.taken.push(Taken { route, message: stream.message.clone(), per_day, rule });
     }
     load
 }
@@ -116,14 +145,14 @@ pub(super) fn outlook(
     assumptions: &Assumptions,
 ) -> BridgeOutlook {
     let class = |(class, flow): (&Class, &Flow)| ClassOutlook {
-        class: word(*class),
+        class: class.word(),
         messages_per_day: flow.messages,
         record: flow.record(),
         stored_per_day: disk::space_per_day(&plan.store, flow),
-        days_offline: disk::days_offline(&plan.store, *class, all),
+        days_offline: load.within_ttl(*class, disk::days_offline(&plan.store, *class, all)),
     };
     let classes: Vec<_> = load.flows.iter().map(class).collect();
-    let replay_per_s = replay_per_s(bridge, assumptions);
+    let replay_per_s = replay_per_s(bridge, load, assumptions);
     let drain = |days| drain(days, &classes, load, replay_per_s);
     let window = (replay_per_s * assumptions.round_trip.as_secs_f64()).ceil() as u64;
     let link = link::outlook(bridge, load);
@@ -131,13 +160,13 @@ pub(super) fn outlook(
     BridgeOutlook { name: bridge.name.to_string(), drains, replay_per_s, window, link, classes }
 }
 
-/// The rate of the replay, and what the window lets through.
-fn replay_per_s(bridge: &Settings, assumptions: &Assumptions) -> f64 {
+/// The least of the rates of the replay, in messages and in bytes, and of what the window lets through.
+fn replay_per_s(bridge: &Settings, load: &Load, assumptions: &Assumptions) -> f64 {
     let through = f64::from(bridge.in_flight) / assumptions.round_trip.as_secs_f64().max(1e-3);
-    match bridge.replay.rate_per_s {
-        0 => through,
-        rate => f64::from(rate).min(through),
-    }
+    let bounded = |bound: f64| if bound > 0.0 { bound } else { f64::INFINITY };
+    let rate = bounded(f64::from(bridge.replay.rate_per_s));
+    let bytes = bounded(bridge.replay.bytes_per_s as f64) / link::mean_packet(bridge, load);
+    through.min(rate).min(bytes)
 }
 
 /// What comes in meanwhile queues behind what is there.

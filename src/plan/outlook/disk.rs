@@ -145,13 +145,14 @@ pub struct Wear {
     pub years: Option<f64>,
 }
 
-pub(super) fn store(plan: &Plan, loads: &[Load], assumptions: &Assumptions) -> StoreOutlook {
+pub(super) fn store<'l>(plan: &Plan, loads: &'l [Load], assumptions: &Assumptions) -> StoreOutlook {
     let all = loads.iter().flat_map(|load| load.flows.values());
+    let late = |load: &'l Load| load.flows.iter().filter(|(class, _)| load.late.contains(class)).map(|(_, flow)| flow);
     StoreOutlook {
         quota: plan.store.max_size,
         endurance: assumptions.endurance,
-        // What the cloud acknowledges before its commit is due is never written.
-        online: wear(&plan.store, std::iter::empty(), assumptions),
+        // What the cloud acknowledges before its commit is due is never written: all but batches that wait longer.
+        online: wear(&plan.store, loads.iter().flat_map(late), assumptions),
         offline: wear(&plan.store, all, assumptions),
     }
 }

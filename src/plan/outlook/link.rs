@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::bridge::Load;
+use super::bridge::{Load, Taken};
 use super::{DAY_S, MONTH_DAYS, Span};
-use crate::bridge::{Settings, Transport, Version};
+use crate::bridge::{Class, Settings, Transport, Version};
+use crate::format::batch::{Compress, Encoding};
 use crate::model::Qos;
 
 /// IPv4 and TCP with time stamps, of one segment.
@@ -42,19 +43,40 @@ pub struct LinkOutlook {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Way {
     /// Its name.
-    pub way: &'static str,
+    pub way: String,
     /// Megabytes in thirty days.
     pub mb_per_month: Span,
 }
 
-/// Ways of batching: name, bytes of one reading in a large batch as a share of its JSON and as a number, and bytes that
-/// each batch costs besides. Measured with ten noisy sensors, 83 bytes of JSON each, in batches of 10, 50 and 200.
-const WAYS: [(&str, f64, f64, f64); 4] = [
-    ("batches of 50, json", 1.0, 1.0, 0.0),
-    ("batches of 50, senml", 0.0, 36.0, 0.0),
-    ("batches of 50, json and zstd", 0.0, 7.1, 34.0),
-    ("batches of 50, delta", 0.0, 4.1, 14.0),
+/// How readings are written in a batch. Measured with ten noisy sensors, 83 bytes of JSON each, in batches of 10, 50
+/// and 200.
+struct Content {
+    name: &'static str,
+    /// As `batch.format` calls it.
+    encoding: &'static str,
+    /// Without compression.
+    plain: bool,
+    /// Bytes of a reading in a large batch: a share of its payload, and a number.
+    share: f64,
+    fixed: f64,
+    /// Bytes that a batch costs besides.
+    besides: f64,
+}
+
+const CONTENTS: [Content; 4] = [
+    Content { name: "json", encoding: "json", plain: true, share: 1.0, fixed: 1.0, besides: 0.0 },
+    Content { name: "senml", encoding: "senml", plain: true, share: 0.0, fixed: 36.0, besides: 0.0 },
+    Content { name: "json and zstd", encoding: "json", plain: false, share: 0.0, fixed: 7.1, besides: 34.0 },
+    Content { name: "delta", encoding: "delta", plain: true, share: 0.0, fixed: 4.1, besides: 14.0 },
 ];
+
+impl Content {
+    /// Bytes of a batch of `count` messages. What others published is taken to be as long as it is.
+    fn len(&self, count: f64, payload: f64, own: bool) -> f64 {
+        let each = if own { self.share * payload + self.fixed } else { payload + 1.0 };
+        count * each + self.besides
+    }
+}
 
 struct Wire {
     record: f64,
@@ -69,13 +91,18 @@ impl Wire {
         Self { record: if tls { TLS } else { 0.0 }, v5: bridge.version == Version::V5, bridge: name }
     }
 
-    /// One PUBLISH with what comes back for it.
-    fn publish(&self, topic: usize, payload: f64, described: bool, qos: Qos) -> f64 {
+    /// One PUBLISH packet.
+    fn packet(&self, topic: usize, payload: f64, described: bool, acknowledged: bool) -> f64 {
         let properties = if described { DESCRIBED } else { 0.0 } + DEDUPE + self.bridge;
         let properties = if self.v5 { properties + 1.0 } else { 0.0 };
-        let acknowledged = qos != Qos::AtMostOnce;
         let rest = 2.0 + topic as f64 + properties + payload + if acknowledged { PACKET_ID } else { 0.0 };
-        let packet = rest + if rest < 128.0 { 2.0 } else { 3.0 };
+        rest + if rest < 128.0 { 2.0 } else { 3.0 }
+    }
+
+    /// One PUBLISH with what comes back for it.
+    fn publish(&self, topic: usize, payload: f64, described: bool, qos: Qos) -> f64 {
+        let acknowledged = qos != Qos::AtMostOnce;
+        let packet = self.packet(topic, payload, described, acknowledged);
         let up = packet + self.record + ((packet + self.record) / FULL).ceil() * SEGMENT;
         // The answer in a record of its own, and its bare acknowledgement; without an answer, that of the message.
         let down = if acknowledged { SEGMENT + self.record + PUBACK + SEGMENT } else { SEGMENT };
@@ -95,39 +122,72 @@ impl Wire {
 
 pub(super) fn outlook(bridge: &Settings, load: &Load) -> LinkOutlook {
     let wire = Wire::new(bridge);
-    let singles = |end: fn(Span) -> f64| -> f64 {
-        let one = |(route, message, per_day): &(crate::bridge::rules::Route, crate::model::Message, Span)| {
-            let (topic, payload) = (route.topic.as_str().len(), message.payload.len() as f64);
-            end(*per_day) * wire.publish(topic, payload, message.source.is_some(), route.qos)
-        };
-        load.taken.iter().map(one).sum()
-    };
-    let messages: Span = load.taken.iter().map(|(_, _, per_day)| *per_day).sum();
-    let keeping = messages.map(|messages| wire.keeping(bridge, messages));
-    // Few messages need more pings: the span may stand on its head.
+    let own = load.taken.iter().any(|taken| taken.message.source.is_some());
+    // Few messages need more pings: a span may stand on its head.
     let month = |span: Span| span.times(MONTH_DAYS / 1e6);
-    let as_is = Span { least: singles(|span| span.least), most: singles(|span| span.most) };
-    let own = load.taken.iter().any(|(_, message, _)| message.source.is_some());
-    let ways = WAYS
-        .iter()
-        .filter(|_| own)
-        .map(|way| Way { way: way.0, mb_per_month: month(batched(&wire, bridge, load, *way)) });
-    LinkOutlook { mb_per_month: month(as_is + keeping), keeping: month(keeping), ways: ways.collect() }
+    let usual = |taken: &Taken| batching(bridge, load, taken);
+    let (sent, keeping) = wire.all(bridge, load, usual);
+    let way = |way: &'static Content| {
+        let batch = |taken: &Taken| taken.message.source.as_ref().map(|_| (Span::exactly(BATCH), way));
+        let (sent, keeping) = wire.all(bridge, load, batch);
+        Way { way: format!("batches of {BATCH}, {}", way.name), mb_per_month: month(sent + keeping) }
+    };
+    let ways = CONTENTS.iter().filter(|_| own).map(way).collect();
+    LinkOutlook { mb_per_month: month(sent + keeping), keeping: month(keeping), ways }
 }
 
-/// Bytes a day when readings leave in batches; other messages leave one by one.
-fn batched(wire: &Wire, bridge: &Settings, load: &Load, way: (&str, f64, f64, f64)) -> Span {
-    let (_, share, fixed, besides) = way;
-    let mut sum = Span::default();
-    for (route, message, per_day) in &load.taken {
-        let (topic, json) = (route.topic.as_str().len(), message.payload.len() as f64);
-        let each = if message.source.is_some() {
-            wire.publish(topic, BATCH * (share * json + fixed) + besides, true, route.qos) / BATCH
-        } else {
-            wire.publish(topic, json, false, route.qos)
-        };
-        sum = sum + per_day.times(each);
+/// The mean PUBLISH packet when each message is one of its own.
+pub(super) fn mean_packet(bridge: &Settings, load: &Load) -> f64 {
+    let wire = Wire::new(bridge);
+    let of = |taken: &Taken| {
+        let (topic, payload) = (taken.route.topic.as_str().len(), taken.message.payload.len() as f64);
+        wire.packet(topic, payload, taken.message.source.is_some(), true) * taken.per_day.most
+    };
+    let messages: f64 = load.taken.iter().map(|taken| taken.per_day.most).sum();
+    if messages > 0.0 { load.taken.iter().map(of).sum::<f64>() / messages } else { 1.0 }
+}
+
+/// How many messages of a stream's rule share a batch, and how they are written; nothing without batches.
+fn batching(bridge: &Settings, load: &Load, taken: &Taken) -> Option<(Span, &'static Content)> {
+    let rule = &bridge.forward[taken.rule];
+    let batch = rule.batch.as_ref().filter(|_| rule.class != Class::Alarm)?;
+    let same = load.taken.iter().filter(|other| other.rule == taken.rule);
+    let per_day: Span = same.map(|other| other.per_day).sum();
+    let count = per_day.map(|per_day| {
+        let gathered = per_day / DAY_S * batch.max_age.as_secs_f64();
+        let fits = batch.max_bytes as f64 / (taken.message.payload.len() as f64 + 1.0);
+        gathered.min(fits).clamp(1.0, batch.max_count as f64)
+    });
+    let encoding =
+        Encoding::NAMES.iter().find(|(_, encoding)| *encoding == batch.encoding).map_or("", |(name, _)| name);
+    let plain = batch.compress == Compress::default();
+    let content = CONTENTS.iter().find(|content| content.encoding == encoding && content.plain == plain);
+    Some((count, content.unwrap_or(&CONTENTS[0])))
+}
+
+impl Wire {
+    /// Bytes a day of all messages and of keeping the connection; `batch` says which travel together, and how.
+    fn all(
+        &self,
+        bridge: &Settings,
+        load: &Load,
+        batch: impl Fn(&Taken) -> Option<(Span, &'static Content)>,
+    ) -> (Span, Span) {
+        let (mut bytes, mut messages) = (Span::default(), Span::default());
+        for taken in &load.taken {
+            let Taken { route, message, per_day, .. } = taken;
+            let (topic, payload) = (route.topic.as_str().len(), message.payload.len() as f64);
+            let own = message.source.is_some();
+            let Some((count, content)) = batch(taken) else {
+                bytes = bytes + per_day.times(self.publish(topic, payload, own, route.qos));
+                messages = messages + *per_day;
+                continue;
+            };
+            let each = |count: f64| self.publish(topic, content.len(count, payload, own), true, route.qos) / count;
+            let each = count.map(each);
+            bytes = bytes + Span { least: per_day.least * each.least, most: per_day.most * each.most };
+            messages = messages + Span { least: per_day.least / count.least, most: per_day.most / count.most };
+        }
+        (bytes, messages.map(|messages| self.keeping(bridge, messages)))
     }
-    let messages: Span = load.taken.iter().map(|(_, _, per_day)| per_day.times(1.0 / BATCH)).sum();
-    sum + messages.map(|messages| wire.keeping(bridge, messages))
 }

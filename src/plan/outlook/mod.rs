@@ -129,7 +129,7 @@ pub fn outlook(plan: &Plan, assumptions: &Assumptions) -> Outlook {
         store,
         warnings: Vec::new(),
     };
-    outlook.warnings = warnings::find(plan, &outlook, &streams, assumptions);
+    outlook.warnings = warnings::find(plan, &outlook, &streams, &loads, assumptions);
     outlook
 }
 

@@ -97,7 +97,7 @@ async fn as_much_fits_into_the_quota_as_the_real_store_takes() {
             let message = crate::model::Message::own(Topic::new("t").unwrap(), []);
             flow.add(&stream::Stream { message, source: 0, per_day: Some(per_day), waits: false }, per_day, len);
         }
-        let load = bridge::Load { flows: BTreeMap::from([(Class::Telemetry, flow)]), taken: Vec::new() };
+        let load = bridge::Load { flows: BTreeMap::from([(Class::Telemetry, flow)]), ..bridge::Load::default() };
         // In the store no other segment is the hub's.
         let settings = store_settings(QUOTA + (64 << 10));
         let days = disk::days_offline(&settings, Class::Telemetry, &[load]).most;

@@ -1,20 +1,34 @@
 //! What does not fit together.
 
+use super::bridge::Load;
 use super::stream::Stream;
 use super::{Assumptions, BridgeOutlook, Outlook};
 use crate::bridge::Settings;
 use crate::bridge::rules::Rules;
+use crate::config::units::Every;
 use crate::plan::Plan;
 
 /// Years below which a card is said to wear out.
 const SOON: f64 = 5.0;
 
-pub(super) fn find(plan: &Plan, outlook: &Outlook, streams: &[Stream], assumptions: &Assumptions) -> Vec<String> {
+pub(super) fn find(
+    plan: &Plan,
+    outlook: &Outlook,
+    streams: &[Stream],
+    loads: &[Load],
+    assumptions: &Assumptions,
+) -> Vec<String> {
     let mut found = Vec::new();
     unknown(outlook, &mut found);
     nowhere(plan, streams, &mut found);
-    for (bridge, outlook) in plan.bridges.iter().zip(&outlook.bridges) {
+    for ((bridge, outlook), loads) in plan.bridges.iter().zip(&outlook.bridges).zip(loads) {
         replay(bridge, outlook, assumptions, &mut found);
+        for late in &loads.late {
+            let (name, class, loss) = (&outlook.name, late.word(), Every(plan.store.max_loss));
+            found.push(format!(
+                "bridge {name}: batches of class {class} wait longer than max_loss = {loss}, so every message is written to the card first"
+            ));
+        }
         for class in outlook.classes.iter().filter(|class| class.days_offline.least < 1.0) {
             let hours = class.days_offline.least * 24.0;
             let (name, class) = (&outlook.name, class.class);
