@@ -71,7 +71,7 @@ pub(super) struct Load {
     /// Classes that are written even while the link is up, because their batches take longer than `max_loss`.
     pub(super) late: BTreeSet<Class>,
     /// The shortest time to live of each class.
-    ttl: BTreeMap<Class, Duration>,
+    pub(super) ttl: BTreeMap<Class, Duration>,
 }
 
 /// One stream on its way through a bridge.
