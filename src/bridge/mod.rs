@@ -30,6 +30,7 @@ mod settings;
 mod status;
 mod switch;
 mod tally;
+pub mod thin;
 pub mod uplink;
 
 pub use bridge::{Bridge, Costs, Options, Status};

@@ -14,9 +14,9 @@ use crate::config::Fields;
 use crate::config::units::Every;
 use crate::model::{Fault, Measure, Reading};
 
-const LEVEL: Measure = Measure::fixed("level", "", 0.0, 1.0, 0);
+const LEVEL: Measure = Measure::fixed("level", "", 0.0, 1.0, 0).exact();
 /// Up to the largest whole number that a reading holds exactly.
-const COUNT: Measure = Measure::fixed("count", "", 0.0, 9_007_199_254_740_992.0, 0);
+const COUNT: Measure = Measure::fixed("count", "", 0.0, 9_007_199_254_740_992.0, 0).exact();
 
 /// The driver.
 pub(super) static SPEC: Spec = Spec {

@@ -4,7 +4,7 @@ use minicbor::Encoder;
 use minicbor::data::IanaTag;
 
 use super::number;
-use crate::model::{Sample, TimeQuality};
+use crate::model::{Sample, Spread, TimeQuality};
 
 type Result = std::result::Result<(), minicbor::encode::Error<std::convert::Infallible>>;
 
@@ -19,7 +19,8 @@ pub(super) fn encode(sample: &Sample) -> Vec<u8> {
 fn write(to: &mut Encoder<Vec<u8>>, sample: &Sample) -> Result {
     let measure = &sample.reading.measure;
     let synced = sample.stamp.quality == TimeQuality::Synced;
-    to.map(if synced { 5 } else { 6 })?.str("value")?;
+    let members = 5 + u64::from(!synced) + u64::from(sample.reading.spread.is_some());
+    to.map(members)?.str("value")?;
     write_number(to, number(sample.reading.value, measure.decimals).parse().ok())?;
     to.str("unit")?.str(&measure.unit)?;
     to.str("time")?.tag(IanaTag::Timestamp)?;
@@ -27,6 +28,13 @@ fn write(to: &mut Encoder<Vec<u8>>, sample: &Sample) -> Result {
     to.str("quality")?.str(sample.quality.word())?.str("seq")?.u64(sample.sequence)?;
     if !synced {
         to.str("time_quality")?.str(sample.stamp.quality.word())?;
+    }
+    if let Some(Spread { min, max, count, over_ms }) = sample.reading.spread {
+        to.str("aggregate")?.map(4)?.str("min")?;
+        write_number(to, number(min, measure.decimals).parse().ok())?;
+        to.str("max")?;
+        write_number(to, number(max, measure.decimals).parse().ok())?;
+        to.str("count")?.u32(count)?.str("over_ms")?.u64(over_ms)?;
     }
     Ok(())
 }

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::number;
-use crate::model::{Sample, TimeQuality};
+use crate::model::{Sample, Spread, TimeQuality};
 
 /// `temperature,gateway=shed,sensor=greenhouse,unit=°C value=21.4,quality="ok",seq=4711i 1795342500123000000`
 ///
 /// The measurement is the measure, the tags are in the order that the protocol's reference asks for, the time is in
-/// nanoseconds. A field `time_quality` follows when the clock was not synchronised. The gateway is the first level
+/// nanoseconds. A mean of several readings has the fields `min`, `max`, `count` and `over_ms`. A field `time_quality` follows when the clock was not synchronised. The gateway is the first level
 /// of `topic`.
 pub(super) fn encode(sample: &Sample, topic: &str) -> Vec<u8> {
     let measure = &sample.reading.measure;
@@ -28,6 +28,10 @@ pub(super) fn encode(sample: &Sample, topic: &str) -> Vec<u8> {
     put(&mut line, format_args!("quality=\"{}\",seq={sequence}i", sample.quality.word()));
     if sample.stamp.quality != TimeQuality::Synced {
         put(&mut line, format_args!(",time_quality=\"{}\"", sample.stamp.quality.word()));
+    }
+    if let Some(Spread { min, max, count, over_ms }) = sample.reading.spread {
+        let (min, max) = (number(min, measure.decimals), number(max, measure.decimals));
+        put(&mut line, format_args!(",min={min},max={max},count={count}i,over_ms={over_ms}i"));
     }
     put(&mut line, format_args!(" {}", i128::from(sample.stamp.wall_ms) * 1_000_000));
     line.into_bytes()

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::{Time, number};
-use crate::model::{Sample, TimeQuality};
+use crate::model::{Sample, Spread, TimeQuality};
 
 /// `{"value":21.4,"unit":"°C","time":"2026-11-22T10:15:00.123Z","quality":"ok","seq":4711}`, and
-/// `"time_quality"` behind it when the clock was not synchronised as the reading was taken.
+/// `"time_quality"` behind it when the clock was not synchronised as the reading was taken. A mean of several has
+/// `"aggregate":{"min":20.1,"max":22.4,"count":30,"over_ms":290000}` too.
 pub(super) fn encode(sample: &Sample) -> Vec<u8> {
     let measure = &sample.reading.measure;
     let value = number(sample.reading.value, measure.decimals);
@@ -17,8 +18,14 @@ pub(super) fn encode(sample: &Sample) -> Vec<u8> {
         TimeQuality::Synced => String::new(),
         other => format!(r#","time_quality":"{}""#, other.word()),
     };
-    format!(r#"{{"value":{value},"unit":{unit},"time":"{time}","quality":"{quality}","seq":{seq}{time_quality}}}"#)
-        .into_bytes()
+    let aggregate = sample.reading.spread.map_or(String::new(), |Spread { min, max, count, over_ms }| {
+        let (min, max) = (number(min, measure.decimals), number(max, measure.decimals));
+        format!(r#","aggregate":{{"min":{min},"max":{max},"count":{count},"over_ms":{over_ms}}}"#)
+    });
+    format!(
+        r#"{{"value":{value},"unit":{unit},"time":"{time}","quality":"{quality}","seq":{seq}{time_quality}{aggregate}}}"#
+    )
+    .into_bytes()
 }
 
 #[cfg(test)]
@@ -41,6 +48,15 @@ mod tests {
             r#""quality":"simulated","seq":4711,"time_quality":"unsynced"}"#
         );
         assert_eq!(text(&sample), expected);
+    }
+
+    #[test]
+    fn a_mean_says_what_it_stands_for() {
+        let mut sample = sample("t", "°C", 1, 21.26);
+        sample.reading.spread = Some(Spread { min: 20.11, max: 22.4, count: 30, over_ms: 290_000 });
+        let text = text(&sample);
+        assert!(text.starts_with(r#"{"value":21.3,"#), "{text}");
+        assert!(text.ends_with(r#","aggregate":{"min":20.1,"max":22.4,"count":30,"over_ms":290000}}"#), "{text}");
     }
 
     #[test]

@@ -15,22 +15,31 @@ pub struct Measure {
     pub max: f64,
     /// How many decimals carry information.
     pub decimals: u8,
+    /// Each value counts, and a mean of several would say nothing: counters and states. Such readings are not thinned.
+    pub exact: bool,
 }
 
 impl Measure {
     /// A measure known at compile time; `min` and `max` in `unit`.
     pub const fn fixed(name: &'static str, unit: &'static str, min: f64, max: f64, decimals: u8) -> Self {
-        Self { name: Cow::Borrowed(name), unit: Cow::Borrowed(unit), min, max, decimals }
+        Self { name: Cow::Borrowed(name), unit: Cow::Borrowed(unit), min, max, decimals, exact: false }
     }
 
     /// A measure whose name and unit come from the configuration or the kernel; any finite value.
     pub fn named(name: impl Into<String>, unit: impl Into<String>, decimals: u8) -> Self {
-        Self { name: Cow::Owned(name.into()), unit: Cow::Owned(unit.into()), min: f64::MIN, max: f64::MAX, decimals }
+        let (name, unit) = (Cow::Owned(name.into()), Cow::Owned(unit.into()));
+        Self { name, unit, min: f64::MIN, max: f64::MAX, decimals, exact: false }
+    }
+
+    /// The same, for a counter or a state.
+    pub const fn exact(mut self) -> Self {
+        self.exact = true;
+        self
     }
 
     /// A reading of this measure.
     pub fn is(&self, value: f64) -> Reading {
-        Reading { measure: self.clone(), value }
+        Reading { measure: self.clone(), value, spread: None }
     }
 }
 
@@ -54,4 +63,6 @@ pub struct Reading {
     pub measure: Measure,
     /// The value, in the measure's unit; always finite when it leaves a driver.
     pub value: f64,
+    /// When it stands for several readings, and `value` is their mean.
+    pub spread: Option<Spread>,
 }

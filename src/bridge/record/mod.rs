@@ -3,7 +3,8 @@
 //! Layout (integers are LEB128 varints unless a width is given, texts are length and UTF-8):
 //! ```text
 //! version u8 = 1 | kind u8 | flags u8 | prefix_len | cloud topic | wall_ms i64 | mono_ms u64 | boot 16 bytes | ...
-//! kind 1, own sample:      quality u8 | format u8 | sensor | measure | unit | decimals u8 | value f64 | sequence
+//! kind 1, own sample:      quality u8 | format u8 | sensor | measure | unit | decimals u8 | value f64 | sequence | spread
+//!                          quality: bit 6 spread present (min f64 | max f64 | count | milliseconds), bit 7 exact
 //! kind 2, foreign publish: properties | payload to the end
 //! flags: bit 0 QoS 1, bit 1 retain, bit 2 properties present, bits 3-4 time quality
 //! ```
@@ -15,7 +16,8 @@ mod tests;
 
 use crate::model::bytes::{Damaged, Reader, Writer};
 use crate::model::{
-    BootId, Format, Measure, Name, Payload, Properties, Qos, Quality, Sample, Source, Stamp, TimeQuality, Topic,
+    BootId, Format, Measure, Name, Payload, Properties, Qos, Quality, Reading, Sample, Source, Spread, Stamp,
+    TimeQuality, Topic,
 };
 
 const VERSION: u8 = 1;
@@ -25,6 +27,9 @@ const PUBLISH: u8 = 2;
 const QOS_1: u8 = 1;
 const RETAIN: u8 = 2;
 const PROPERTIES: u8 = 4;
+/// Beside the quality of a sample: it stands for several; its measure is a counter or a state.
+const SPREAD: u8 = 0x40;
+const EXACT: u8 = 0x80;
 const TIME_QUALITY_SHIFT: u8 = 3;
 
 /// One stored message.
@@ -165,12 +170,14 @@ fn read_stamp(from: &mut Reader<'_>, flags: u8) -> Result<Stamp, Error> {
 }
 
 fn write_sample(to: &mut Writer, Source { sample, format }: &Source) {
-    to.u8(match sample.quality {
+    let quality = match sample.quality {
         Quality::Ok => 0,
         Quality::Suspect => 1,
         Quality::Stale => 2,
         Quality::Simulated => 3,
-    });
+    };
+    let bit = |on, bit| if on { bit } else { 0 };
+    to.u8(quality | bit(sample.reading.spread.is_some(), SPREAD) | bit(sample.reading.measure.exact, EXACT));
     to.u8(format.code());
     to.text(sample.sensor.as_str());
     to.text(&sample.reading.measure.name);
@@ -178,10 +185,17 @@ fn write_sample(to: &mut Writer, Source { sample, format }: &Source) {
     to.u8(sample.reading.measure.decimals);
     to.raw(&sample.reading.value.to_le_bytes());
     to.varint(sample.sequence);
+    if let Some(Spread { min, max, count, over_ms }) = sample.reading.spread {
+        to.raw(&min.to_le_bytes());
+        to.raw(&max.to_le_bytes());
+        to.varint(u64::from(count));
+        to.varint(over_ms);
+    }
 }
 
 fn read_sample(from: &mut Reader<'_>, stamp: Stamp) -> Result<Body, Error> {
-    let quality = match from.u8("quality")? {
+    let bits = from.u8("quality")?;
+    let quality = match bits & !(SPREAD | EXACT) {
         0 => Quality::Ok,
         1 => Quality::Suspect,
         2 => Quality::Stale,
@@ -191,9 +205,19 @@ fn read_sample(from: &mut Reader<'_>, stamp: Stamp) -> Result<Body, Error> {
     let format = Format::of(from.u8("format")?).ok_or(Error::Damaged("format"))?;
     let sensor = Name::new(from.text("sensor")?).map_err(|_| Error::Damaged("sensor"))?;
     let (name, unit) = (from.text("measure")?, from.text("unit")?);
-    let measure = Measure::named(name, unit, from.u8("decimals")?);
+    let measure = Measure { exact: bits & EXACT != 0, ..Measure::named(name, unit, from.u8("decimals")?) };
     let value = f64::from_le_bytes(from.array("value")?);
     let sequence = from.varint("sequence")?;
-    let sample = Sample { sensor, reading: measure.is(value), stamp, quality, sequence };
+    let spread = (bits & SPREAD != 0).then(|| read_spread(from)).transpose()?;
+    let sample = Sample { sensor, reading: Reading { measure, value, spread }, stamp, quality, sequence };
     Ok(Body::Sample(Source { sample, format }))
+}
+
+fn read_spread(from: &mut Reader<'_>) -> Result<Spread, Error> {
+    Ok(Spread {
+        min: f64::from_le_bytes(from.array("least")?),
+        max: f64::from_le_bytes(from.array("most")?),
+        count: u32::try_from(from.varint("count")?).map_err(|_| Error::Damaged("count"))?,
+        over_ms: from.varint("time")?,
+    })
 }

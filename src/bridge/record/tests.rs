@@ -17,10 +17,13 @@ fn stamps() -> impl Strategy<Value = Stamp> {
 fn samples() -> impl Strategy<Value = Sample> {
     let quality = prop::sample::select(vec![Quality::Ok, Quality::Suspect, Quality::Stale, Quality::Simulated]);
     let value = any::<f64>().prop_filter("finite", |value| value.is_finite());
-    ("[a-zé]{1,20}", "[a-z]{0,9}", "[°C%]{0,3}", value, any::<u8>(), quality, any::<u64>()).prop_map(
-        |(sensor, measure, unit, value, decimals, quality, sequence)| Sample {
+    let spread = (any::<i32>(), any::<i32>(), any::<u32>(), any::<u64>())
+        .prop_map(|(min, max, count, over_ms)| Spread { min: f64::from(min), max: f64::from(max), count, over_ms });
+    let kind = (any::<bool>(), prop::option::of(spread));
+    ("[a-zé]{1,20}", "[a-z]{0,9}", "[°C%]{0,3}", value, any::<u8>(), quality, any::<u64>(), kind).prop_map(
+        |(sensor, measure, unit, value, decimals, quality, sequence, (exact, spread))| Sample {
             sensor: Name::new(&sensor).unwrap(),
-            reading: Measure::named(measure, unit, decimals).is(value),
+            reading: Reading { spread, ..Measure { exact, ..Measure::named(measure, unit, decimals) }.is(value) },
             stamp: Stamp { wall_ms: 0, mono_ms: 0, boot: BootId::default(), quality: TimeQuality::Synced },
             quality,
             sequence,

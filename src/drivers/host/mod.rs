@@ -46,9 +46,9 @@ static MEASURES: [Measure; 12] = [
     Measure::fixed("memory_free", "%", 0.0, 100.0, 1),
     Measure::fixed("disk_used", "%", 0.0, 100.0, 1),
     Measure::fixed("disk_free", "B", 0.0, MOST, 0),
-    Measure::fixed("net_rx", "B", 0.0, MOST, 0),
-    Measure::fixed("net_tx", "B", 0.0, MOST, 0),
-    Measure::fixed("uptime", "s", 0.0, 1e12, 0),
+    Measure::fixed("net_rx", "B", 0.0, MOST, 0).exact(),
+    Measure::fixed("net_tx", "B", 0.0, MOST, 0).exact(),
+    Measure::fixed("uptime", "s", 0.0, 1e12, 0).exact(),
     Measure::fixed("processes", "", 0.0, 1e9, 0),
 ];
 
@@ -98,7 +98,7 @@ fn possible(interfaces: &[String], fields: &mut Fields<'_, '_>) -> Option<Vec<Me
                 fields.wrong("interfaces", format!("{interface:?}: {error}"), None);
                 return None;
             }
-            measures.push(Measure { max: MOST, min: 0.0, ..Measure::named(name, "B", 0) });
+            measures.push(Measure { max: MOST, min: 0.0, ..Measure::named(name, "B", 0).exact() });
         }
     }
     Some(measures)

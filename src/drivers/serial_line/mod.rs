@@ -40,7 +40,11 @@ pub(super) static SPEC: Spec = Spec {
         ("separator", "\",\"", "between columns of `csv`; \" \" is any white space"),
         ("decimal", "\".\"", "the decimal sign of `regex` and `csv`: \".\" or \",\""),
         ("encoding", "\"utf-8\"", "\"utf-8\" or \"latin-1\"; in UTF-8, noise on the line shows as a bad line"),
-        ("measures", "{}", "units and decimals: { temperature = { unit = \"°C\", decimals = 1 } }"),
+        (
+            "measures",
+            "{}",
+            "units and decimals: { temperature = { unit = \"°C\", decimals = 1 } }; exact = true for counters, which are never averaged",
+        ),
         ("max_line", "256", "the longest line in bytes; a longer one is a bad line"),
         ("bad_lines", "5", "how many bad lines in a row are a fault"),
         ("silence", "\"10m\"", "how long the device may say nothing that fits; \"0s\" is for ever"),

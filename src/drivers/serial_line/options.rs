@@ -39,6 +39,9 @@ pub(super) struct Detail {
     pub(super) unit: String,
     /// As written in the line, when not given.
     pub(super) decimals: Option<u8>,
+    /// A counter or a state: each value counts.
+    #[serde(default)]
+    pub(super) exact: bool,
 }
 
 impl Options {
@@ -46,7 +49,8 @@ impl Options {
     pub(super) fn measure(&self, name: &str, decimals: u8) -> Measure {
         let detail = self.details.get(name);
         let unit = detail.map(|detail| detail.unit.clone()).unwrap_or_default();
-        Measure::named(name, unit, detail.and_then(|detail| detail.decimals).unwrap_or(decimals))
+        let decimals = detail.and_then(|detail| detail.decimals).unwrap_or(decimals);
+        Measure { exact: detail.is_some_and(|detail| detail.exact), ..Measure::named(name, unit, decimals) }
     }
 }
 

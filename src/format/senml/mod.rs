@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::number;
-use crate::model::{Sample, TimeQuality};
+use crate::model::{Sample, Spread, TimeQuality};
 
 pub(super) use pack::encode_pack;
 pub(super) use unpack::{decode_pack, is_like};
@@ -20,7 +20,7 @@ const RELATIVE_BELOW_S: i64 = 1 << 28;
 
 /// `[{"n":"shed/greenhouse/temperature","u":"Cel","t":1795342500.123,"v":21.4,"quality":"ok","seq":4711}]`
 ///
-/// `topic`, `quality`, `seq` and `time_quality` are not of the RFC, which tells readers to skip what they do not
+/// `topic`, `quality`, `seq`, `time_quality`, and `min`, `max`, `count` and `over_ms` of a mean, are not of the RFC, which tells readers to skip what they do not
 /// know. `topic` is there when it cannot be a name. A time that would count as relative, of a clock that was never
 /// set, is left out.
 pub(super) fn encode(sample: &Sample, topic: &str) -> Vec<u8> {
@@ -39,6 +39,10 @@ pub(super) fn encode(sample: &Sample, topic: &str) -> Vec<u8> {
     put(&mut record, format_args!(r#","quality":"{}","seq":{}"#, sample.quality.word(), sample.sequence));
     if sample.stamp.quality != TimeQuality::Synced {
         put(&mut record, format_args!(r#","time_quality":"{}""#, sample.stamp.quality.word()));
+    }
+    if let Some(Spread { min, max, count, over_ms }) = sample.reading.spread {
+        let (min, max) = (number(min, measure.decimals), number(max, measure.decimals));
+        put(&mut record, format_args!(r#","min":{min},"max":{max},"count":{count},"over_ms":{over_ms}"#));
     }
     record.push_str("}]");
     record.into_bytes()

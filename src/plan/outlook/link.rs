@@ -158,8 +158,7 @@ fn batching(bridge: &Settings, load: &Load, taken: &Taken) -> Option<(Span, &'st
         let fits = batch.max_bytes as f64 / (taken.message.payload.len() as f64 + 1.0);
         gathered.min(fits).clamp(1.0, batch.max_count as f64)
     });
-    let encoding =
-        Encoding::NAMES.iter().find(|(_, encoding)| *encoding == batch.encoding).map_or("", |(name, _)| name);
+    let encoding = Encoding::ALL.iter().find(|(_, encoding)| *encoding == batch.encoding).map_or("", |(name, _)| name);
     let plain = batch.compress == Compress::default();
     let content = CONTENTS.iter().find(|content| content.encoding == encoding && content.plain == plain);
     Some((count, content.unwrap_or(&CONTENTS[0])))

@@ -61,7 +61,7 @@ fn item(record: &Record, (start, sequence): (u32, u64), now: Now) -> Item<'_> {
                 decimals: measure.decimals,
                 quality: sample.quality,
                 number: sample.sequence,
-                spread: None,
+                spread: sample.reading.spread,
             }
         }
         Body::Publish { payload, .. } => batch::Body::Payload(payload),
