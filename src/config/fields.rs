@@ -94,17 +94,6 @@ impl<'t, 'p> Fields<'t, 'p> {
         value.word(key, words, self.problems)
     }
 
-    /// As [`word`](Self::word), where some words have no meaning yet and are refused.
-    pub fn word_or_later<T: Copy>(&mut self, key: &'static str, words: &[(&'static str, Option<T>)]) -> Option<T> {
-        let found = self.word(key, words)?;
-        if found.is_none() {
-            let built = words.iter().filter_map(|(word, meaning)| meaning.map(|_| *word));
-            let help = one_of(&built.collect::<Vec<_>>());
-            self.wrong(key, format!("this `{key}` is not yet supported"), Some(help));
-        }
-        found
-    }
-
     /// The table called `key`, if there is one.
     pub fn table(&mut self, key: &'static str) -> Option<Table<'t>> {
         let value = self.value(key)?;

@@ -96,6 +96,12 @@ fn store(store: &StoreOutlook, assumptions: &Assumptions, out: &mut impl Write) 
     rows.push(row("link up", &store.online));
     rows.push(row("no link, for ever", &store.offline));
     numbers(rows, out)?;
+    if store.thins {
+        writeln!(
+            out,
+            "store full: old readings become one a minute, then one in 5, 15, 60 minutes, before any is lost"
+        )?;
+    }
     let ms = assumptions.round_trip.as_millis();
     writeln!(
         out,

@@ -124,6 +124,8 @@ pub(super) fn days_offline(store: &Settings, class: Class, loads: &[Load]) -> Sp
 pub struct StoreOutlook {
     /// The quota in bytes.
     pub quota: u64,
+    /// Whether old readings are thinned before anything is dropped: then `days_offline` is how long they stay whole.
+    pub thins: bool,
     /// Bytes the card can take, as assumed.
     pub endurance: f64,
     /// While the link is up.
@@ -150,6 +152,7 @@ pub(super) fn store<'l>(plan: &Plan, loads: &'l [Load], assumptions: &Assumption
     let late = |load: &'l Load| load.flows.iter().filter(|(class, _)| load.late.contains(class)).map(|(_, flow)| flow);
     StoreOutlook {
         quota: plan.store.max_size,
+        thins: plan.store.when_full == WhenFull::Thin,
         endurance: assumptions.endurance,
         // What the cloud acknowledges before its commit is due is never written: all but batches that wait longer.
         online: wear(&plan.store, loads.iter().flat_map(late), assumptions),
