@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 use super::nearest::nearest;
 use super::problems::{Place, Problems};
 use super::table::{Table, Value};
-use super::words::one_of;
 
 /// Reads one table key by key. Call [`Fields::finish`] at the end: it reports the keys nobody asked for.
 #[derive(Debug)]

@@ -91,6 +91,16 @@ fn total(records: &[Record]) -> (u64, f64, f64, f64) {
     total
 }
 
+/// Waits until nothing is in memory only.
+async fn written(store: &Store, class: u8) {
+    let settled = async {
+        while status(store, class).pending > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), settled).await.expect("the disk is good");
+}
+
 fn status(store: &Store, class: u8) -> ChainStatus {
     store.status().chains.into_iter().find(|chain| chain.key.class == class).unwrap()
 }
@@ -110,6 +120,7 @@ async fn a_store_that_is_too_small_loses_detail_and_nothing_else() {
             offer(&alarms, record).await;
         }
     }
+    written(&store, 2).await;
     stop.cancel();
     thinner.await.unwrap();
     store.close().await.unwrap();
@@ -148,8 +159,11 @@ async fn what_cannot_be_thinned_is_dropped_when_there_is_no_more_room() {
         // Counters only.
         offer(&telemetry, &reading(n * 7)).await;
     }
+    written(&store, 2).await;
     stop.cancel();
     thinner.await.unwrap();
+    // The handle that is left still tells how it ended.
+    store.clone().close().await.unwrap();
     let dropped = status(&store, 2).dropped;
     assert!(dropped.of(Cause::Quota) > 0 && dropped.of(Cause::Thinned) == 0, "{dropped:?}");
 }
