@@ -22,14 +22,13 @@ use anyhow::Context as _;
 use tokio::time::{interval, timeout};
 
 use crate::bridge::Bridge;
-use crate::bridge::thin::Thinner;
 use crate::hub::Hub;
 use crate::model::{Filter, Name};
 use crate::plan::Plan;
 use crate::runtime::{Board, Clock, systemd};
 use crate::sampler::Sampler;
+use crate::store::Store;
 use crate::store::disk::Disk;
-use crate::store::{Store, WhenFull};
 
 use phase::Phase;
 
@@ -76,7 +75,6 @@ impl Gateway {
         let own = own_topics(&plan.gateway.name, &plan.hub.own);
         let core = Phase::new("hub");
         let (settings, state_dir) = (plan.store, plan.gateway.state_dir);
-        let thins = settings.when_full == WhenFull::Thin;
         let store = tokio::task::spawn_blocking(move || Store::open(disk, settings)).await?;
         let store = store.context("the store cannot be opened")?;
         let hub = Hub::bind(plan.hub, Some(&store), core.stop()).await.context("the hub cannot start")?;
@@ -94,12 +92,7 @@ impl Gateway {
             uplinks: Phase::new("bridges"),
             core,
         };
-        let bridges: Vec<Name> = plan.bridges.iter().map(|bridge| bridge.name.clone()).collect();
         gateway.start_bridges(plan.bridges, &state_dir);
-        if thins && !bridges.is_empty() {
-            let stop = gateway.core.stop();
-            gateway.core.spawn(Thinner::new(&gateway.store, &bridges).run(stop));
-        }
         // Only now: a message that is acknowledged must have met every bridge it is for.
         gateway.hub.serve();
         gateway.start_devices(plan.buses, plan.sensors, plan.outputs);

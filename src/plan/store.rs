@@ -30,8 +30,8 @@ pub(super) fn read(
     }
     let loss = Every(Duration::from_millis(10))..=Every(Duration::from_secs(3600));
     let max_loss = fields.within("max_loss", Every(Duration::from_secs(1)), loss).0;
-    let words = [("thin", WhenFull::Thin), ("drop-oldest", WhenFull::DropOldest), ("reject", WhenFull::Reject)];
-    let when_full = fields.word("when_full", &words).unwrap_or(WhenFull::Thin);
+    let words = [("drop-oldest", Some(WhenFull::DropOldest)), ("reject", Some(WhenFull::Reject)), ("thin", None)];
+    let when_full = fields.word_or_later("when_full", &words).unwrap_or(WhenFull::DropOldest);
     let max_commits_per_s = fields.within("max_commits", 20, 1..=1000);
     let least = 2 * segment_size * chains(bridges);
     if max_size < least {
