@@ -186,9 +186,7 @@ impl hub::Durable for Outbox {
         let topic = topic_hash(route.topic.as_str());
         let record = self.record(message, route).encode();
         let shared: Option<Shared> = ticket.map(|ticket| Arc::new(Mutex::new(Some(ticket))));
-        // Nobody waits for the acknowledgement of our own reading: it is worth no commit of its own.
-        let waits = !from_memory && message.source.is_none();
-        let settled = shared.clone().filter(|_| waits).map(settles);
+        let settled = shared.clone().filter(|_| !from_memory).map(settles);
         match self.put(class, pass, topic, record, settled) {
             Ok(_) => {
                 self.tally.taken.one();

@@ -18,7 +18,7 @@ pub(super) struct Stream {
     pub(super) source: usize,
     /// Messages a day; nothing for sensors that speak when something happens.
     pub(super) per_day: Option<Span>,
-    /// Somebody waits for each acknowledgement.
+    /// With QoS 1 and 2: the store commits soon.
     pub(super) waits: bool,
 }
 
@@ -111,5 +111,6 @@ fn of_measure(plan: &Plan, sensor: &SensorPlan, measure: &Measure, source: usize
         let (least, most) = recipe.map_or((1.0, 1.0), |recipe| filtered::shares(recipe, measure, every_ms));
         Span { least, most }.times(DAY_S * 1000.0 / every_ms as f64)
     });
-    Some(Stream { message, source, per_day, waits: false })
+    let waits = message.qos != Qos::AtMostOnce;
+    Some(Stream { message, source, per_day, waits })
 }

@@ -65,7 +65,7 @@ fn unknown(outlook: &Outlook, found: &mut Vec<String>) {
 /// Streams from the LAN that are assumed, and that no bridge takes.
 fn nowhere(plan: &Plan, streams: &[Stream], found: &mut Vec<String>) {
     let rules: Vec<_> = plan.bridges.iter().map(|bridge| Rules::new(&plan.gateway.name, bridge)).collect();
-    for stream in streams.iter().filter(|stream| stream.waits) {
+    for stream in streams.iter().filter(|stream| stream.message.source.is_none()) {
         if !rules.is_empty() && rules.iter().all(|rules| rules.route(&stream.message).is_none()) {
             let topic = &stream.message.topic;
             found.push(format!(
