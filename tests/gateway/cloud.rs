@@ -9,6 +9,7 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use tokio::time::{Instant, sleep};
+use weir::format::batch::{self, Content};
 
 /// One message as it arrived at the cloud.
 #[derive(Debug, Clone)]
@@ -44,7 +45,10 @@ pub(crate) fn collect(address: SocketAddr, filter: &str) -> (Arrivals, tokio::ta
                     let user = publish.properties.map(|properties| properties.user_properties).unwrap_or_default();
                     let key = user.iter().map(|(name, value)| format!("{name}={value};")).collect();
                     let arrival = Arrival { payload: publish.payload.to_vec(), key, at: Instant::now() };
-                    into.lock().expect("no panic in here").entry(topic).or_default().push(arrival);
+                    let mut into = into.lock().expect("no panic in here");
+                    for (topic, arrival) in unpacked(topic, arrival) {
+                        into.entry(topic).or_default().push(arrival);
+                    }
                 }
                 Ok(_) => {}
                 Err(_) => sleep(Duration::from_millis(20)).await,
@@ -52,4 +56,21 @@ pub(crate) fn collect(address: SocketAddr, filter: &str) -> (Arrivals, tokio::ta
         }
     });
     (arrivals, task)
+}
+
+/// The messages in a batch, each with its own topic and key; any other message as it came.
+fn unpacked(topic: String, arrival: Arrival) -> Vec<(String, Arrival)> {
+    if !topic.contains("/batch/") {
+        return vec![(topic, arrival)];
+    }
+    let entries = batch::decode(&arrival.payload, None).expect("a whole batch");
+    let message = |entry: batch::Entry| {
+        let payload = match entry.content {
+            Content::Payload(payload) => payload,
+            Content::Reading { value, .. } => value.to_string().into_bytes(),
+        };
+        let key = format!("batch={}", entry.key.expect("every record has its key"));
+        (entry.topic.to_string(), Arrival { payload, key, at: arrival.at })
+    };
+    entries.into_iter().map(message).collect()
 }

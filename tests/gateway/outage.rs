@@ -27,19 +27,34 @@ const WINDOW: usize = 256 + 5 * 200;
 /// Devices publish into the gateway while the cloud goes away for 20 s and the gateway is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_acknowledged_arrives_in_order_through_an_outage_and_a_kill() {
-    // All runs at once: they wait for most of the time.
-    let mut runs: JoinSet<()> = (0..SEEDS).map(run).collect();
+    all((0..SEEDS).map(|seed| run(seed, String::new()))).await;
+}
+
+/// The same when the messages travel in batches, one of which is on its way or half full as the gateway is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_keep_what_is_acknowledged_too() {
+    let batches = [("json", "none"), ("senml", "none"), ("delta", "zstd")];
+    let runs = (100..).zip(batches).map(|(seed, (format, compress))| {
+        let rule = format!("batch = {{ max_age = \"700ms\", format = \"{format}\", compress = \"{compress}\" }}\n");
+        run(seed, rule)
+    });
+    all(runs).await;
+}
+
+/// All runs at once: they wait for most of the time.
+async fn all(runs: impl Iterator<Item = impl Future<Output = ()> + Send + 'static>) {
+    let mut runs: JoinSet<()> = runs.collect();
     while let Some(run) = runs.join_next().await {
         run.expect("this run holds the promise");
     }
 }
 
-async fn run(seed: u64) {
+async fn run(seed: u64, rule: String) {
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut cloud = Mosquitto::start().await;
     let (arrivals, collector) = collect(cloud.address(), "site/#");
     let address = free_address();
-    let (_dir, config) = configuration(address, cloud.address());
+    let (_dir, config) = configuration(address, cloud.address(), &rule);
     let mut weir = Weir::start(&config, address).await;
     let stop = CancellationToken::new();
     let devices: JoinSet<Acknowledged> = (0..DEVICES).map(|n| device(n).run(address, stop.clone())).collect();
@@ -71,15 +86,15 @@ fn device(n: usize) -> Device {
     Device { name: format!("d{n}"), topics: 3, every: Duration::from_millis(20) }
 }
 
-/// All demo sensors and one bridge.
-fn configuration(hub: SocketAddr, cloud: SocketAddr) -> (TempDir, PathBuf) {
+/// All demo sensors and one bridge, with `rule` added to what it forwards.
+fn configuration(hub: SocketAddr, cloud: SocketAddr, rule: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a scratch directory");
     let demo = include_str!("../../config/demo.toml");
     let state = format!("\"{}\"", dir.path().join("state").display());
     let mut text = demo.replace("127.0.0.1:1883", &hub.to_string()).replace("\"weir-data\"", &state);
     let bridge = format!(
         "\n[[bridge]]\nname = \"cloud\"\nurl = \"mqtt://{cloud}\"\nclient_id = \"demo-gw\"\n\
-         [[bridge.forward]]\ntopics = [\"#\"]\nprefix = \"site/\"\n"
+         [[bridge.forward]]\ntopics = [\"#\"]\nprefix = \"site/\"\n{rule}"
     );
     text.push_str(&bridge);
     let config = dir.path().join("weir.toml");
