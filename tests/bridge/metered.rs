@@ -1,15 +1,18 @@
 //! Links that cost money: what they cost, what a budget holds back, and sessions by schedule.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use weir::bridge::{Budget, Class, Connect, Forward, Options, Settings, Timing};
-use weir::model::Filter;
+use weir::bridge::{Batch, Budget, Class, Connect, Forward, Options, Settings, Timing};
+use weir::format::batch::{self, Compress, Content, Encoding};
+use weir::model::{BootId, Filter, Format, Measure, Message, Quality, Sample, Source, Spread, Stamp, TimeQuality};
+use weir::runtime::Clock;
 
 use crate::common::collector::Collector;
 use crate::common::mosquitto::Mosquitto;
 use crate::fake::{Fake, Got, connack, nothing, puback};
-use crate::harness::{Gateway, PATIENCE, forward, quick, settings};
+use crate::harness::{Gateway, PATIENCE, forward, message, name, quick, safe, settings};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -101,6 +104,53 @@ async fn when_the_budget_is_spent_only_alarms_leave_and_the_rest_waits_in_the_st
     let gateway = Gateway::start_in(dir.path(), Settings { budget: plenty, ..with_alarms(&fake) }, options()).await;
     gateway.until_drained().await;
     assert_eq!(fake.payloads("up/shed/dev/a"), ["1", "2", "3", "4", "5"]);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn while_money_is_short_the_readings_of_a_topic_leave_as_one_with_their_ends_and_count() {
+    let fake = kind().await;
+    let state = tempfile::tempdir().unwrap();
+    // Half the month has passed, and a fifth too much is spent.
+    let wall_ms = 1_794_787_200_000; // 2026-11-16T00:00:00Z
+    let used = (1.2 * 1e12 * 0.55 / 1.05) as u64;
+    let file = format!("{{\"from_ms\":{},\"used\":{used},\"passed\":0.5}}", wall_ms - 15 * 86_400_000_i64);
+    std::fs::write(state.path().join("budget-cloud.json"), file).unwrap();
+    let stamp = Stamp { wall_ms, mono_ms: 60_000, boot: BootId([1; 16]), quality: TimeQuality::Synced };
+    let (clock, _hand) = Clock::by_hand(stamp);
+    let options = Options { state_dir: Some(state.path().to_owned()), clock: Some(clock), ..quick() };
+    let batch = Batch {
+        max_count: 4,
+        max_bytes: 1000,
+        max_age: HOUR,
+        encoding: Encoding::Json,
+        compress: Compress::None,
+        topic: None,
+    };
+    let alarms = Forward { class: Class::Alarm, ..forward("shed/dev/alarm") };
+    let readings = Forward { batch: Some(batch), ..forward("shed/dev/#") };
+    let budget = Some(Budget { per_month: 1_000_000_000_000, resets_on_day: 1, reserve: 0 });
+    let settings = Settings { forward: vec![alarms, readings], budget, ..settings(fake.address) };
+    let gateway = Gateway::start(settings, options).await;
+    assert_eq!(gateway.bridge.status().budget.unwrap().state, "summaries");
+    gateway.until_up().await;
+    for (sequence, value) in (1..).zip([20.0, 30.0, 25.0, 21.0, 29.0, 25.0]) {
+        let reading = Measure::fixed("temperature", "°C", -40.0, 85.0, 1).is(value);
+        let stamp = Stamp { wall_ms: wall_ms + sequence as i64 * 1000, ..stamp };
+        let sample = Sample { sensor: name("greenhouse"), reading, stamp, quality: Quality::Ok, sequence };
+        let source = Some(Arc::new(Source { sample, format: Format::Json }));
+        safe(gateway.hub.publish(Message { source, ..message("shed/dev/t", "{}") }).await).await;
+    }
+    gateway.acknowledged("shed/dev/other", [7]).await;
+    assert_eq!(fake.payloads("up/shed/batch/telemetry"), [""; 0], "more than max_count wait while money is short");
+    gateway.acknowledged("shed/dev/alarm", [9]).await;
+    gateway.until_drained().await;
+    let payloads = fake.payloads("up/shed/batch/telemetry");
+    let entries = batch::decode(payloads.concat().as_bytes(), None).unwrap();
+    assert_eq!((payloads.len(), entries.len()), (1, 2), "{payloads:?}");
+    let spread = Some(Spread { min: 20.0, max: 30.0, count: 6, over_ms: 5000 });
+    let Content::Reading { value, spread: found, .. } = &entries[0].content else { panic!("{entries:?}") };
+    assert_eq!((*value, found, entries[0].key.as_ref().unwrap().sequence), (25.0, &spread, 6));
     gateway.stop().await;
 }
 

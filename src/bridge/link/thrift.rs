@@ -9,6 +9,7 @@ use super::batch::Limits;
 use crate::bridge::budget::Level;
 use crate::bridge::lanes::{LANES, class_of};
 use crate::bridge::{Batch, Class, Connect};
+use crate::format::batch::MOST_BYTES;
 
 /// While money is short, batches wait so many times longer...
 const LONGER: u32 = 10;
@@ -32,8 +33,19 @@ impl Link<'_> {
         if self.level == Level::Normal {
             return (Limits { count: max_count, bytes: max_bytes }, age);
         }
-        let limits = Limits { count: (max_count * LARGER).min(MOST_RECORDS), bytes: max_bytes * LARGER };
+        // What becomes a few summaries may be many records.
+        let limits = match self.is_brief(lane) {
+            true => Limits { count: MOST_RECORDS, bytes: MOST_BYTES },
+            false => {
+                Limits { count: (max_count * LARGER).min(MOST_RECORDS), bytes: (max_bytes * LARGER).min(MOST_BYTES) }
+            }
+        };
         (limits, age * LONGER)
+    }
+
+    /// Whether the readings of a lane leave as summaries.
+    pub(super) fn is_brief(&self, lane: usize) -> bool {
+        self.level == Level::Summaries && !is_urgent(lane)
     }
 
     /// When a scheduled session may end, as things are now.

@@ -5,6 +5,7 @@
 
 mod pack;
 mod serve;
+mod summary;
 
 use std::collections::VecDeque;
 use std::time::Duration;

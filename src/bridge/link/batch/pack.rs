@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Parcel;
+use super::{Parcel, summary};
 use crate::bridge::link::judge::Now;
 use crate::bridge::record::{Body, Record};
 use crate::bridge::settings::Batch;
@@ -12,10 +12,19 @@ use crate::bridge::uplink::codec::Publish;
 use crate::format::batch::{self, Header, Item};
 use crate::model::{Properties, Qos, Source, Topic};
 
-/// The publish for `parcel` at `now`, without packet id, on `topic` at the cloud.
-pub(super) fn publish(parcel: &Parcel, rule: &Batch, topic: Topic, header: &Header<'_>, now: Now) -> Publish {
-    let items: Vec<_> =
+/// The publish for `parcel` at `now`, without packet id, on `topic` at the cloud; `brief`: readings as summaries.
+pub(super) fn publish(
+    parcel: &Parcel,
+    (rule, topic): (&Batch, &Topic),
+    header: &Header<'_>,
+    brief: bool,
+    now: Now,
+) -> Publish {
+    let mut items: Vec<_> =
         parcel.records.iter().map(|held| item(&held.record, (held.start, held.sequence), now)).collect();
+    if brief {
+        items = summary::summarised(&items, |index| averages(&parcel.records[index].record));
+    }
     let payload = batch::encode(rule.encoding, rule.compress, header, &items);
     let content_type = Some(Arc::from(batch::content_type(rule.encoding, rule.compress)));
     let properties = Properties { content_type, ..Properties::default() };
@@ -23,7 +32,7 @@ pub(super) fn publish(parcel: &Parcel, rule: &Batch, topic: Topic, header: &Head
     // A batch is nobody's last value.
     let retain = false;
     Publish {
-        topic,
+        topic: topic.clone(),
         payload: Bytes::from(payload),
         qos,
         retain,
@@ -48,6 +57,11 @@ pub(super) fn fits(record: &Record) -> bool {
             plain && correlation.is_none() && user.is_empty()
         }),
     }
+}
+
+/// Whether the mean of several of these means anything.
+fn averages(record: &Record) -> bool {
+    matches!(record.body, Body::Sample(_))
 }
 
 fn item(record: &Record, (start, sequence): (u32, u64), now: Now) -> Item<'_> {

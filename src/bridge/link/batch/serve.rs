@@ -103,7 +103,7 @@ impl Link<'_> {
         let (batch, topic) = self.core.outbox.rules.batch(parcel.rule)?;
         let store = self.core.store.id().to_string();
         let header = Header { store: &store, chain: &self.chain_name(lane) };
-        let mut publish = pack::publish(parcel, batch, topic.clone(), &header, clock);
+        let mut publish = pack::publish(parcel, (batch, topic), &header, self.is_brief(lane), clock);
         hops::mark(publish.properties.get_or_insert_default(), &self.core.outbox.me);
         let last = parcel.records.last()?.sequence;
         if self.core.settings.forward.get(parcel.rule)?.fresh && self.is_backlog(lane, last) {

@@ -9,15 +9,16 @@ use crate::format::batch::{Body, Item};
 use crate::model::Spread;
 
 /// Readings of one topic and one quality become one item each; the order is that of their last readings.
-pub(super) fn summarised<'a>(items: &[Item<'a>]) -> Vec<Item<'a>> {
+/// `averages` tells of an item by its place whether that makes sense.
+pub(super) fn summarised<'a>(items: &[Item<'a>], averages: impl Fn(usize) -> bool) -> Vec<Item<'a>> {
     let mut kept: Vec<Option<Item<'a>>> = Vec::with_capacity(items.len());
     let mut places: HashMap<_, usize> = HashMap::new();
-    for item in items {
+    for (index, item) in items.iter().enumerate() {
         let mut item = *item;
-        if let Some(group) = group(&item) {
-            if let Some(before) = places.insert(group, kept.len()).and_then(|place| kept[place].take()) {
-                item = joined(&before, &item);
-            }
+        if let Some(group) = group(&item).filter(|_| averages(index))
+            && let Some(before) = places.insert(group, kept.len()).and_then(|place| kept[place].take())
+        {
+            item = joined(&before, &item);
         }
         kept.push(Some(item));
     }
@@ -64,7 +65,8 @@ mod tests {
     use crate::model::{Quality, TimeQuality};
 
     fn reading(topic: &str, sequence: u64, value: f64) -> Item<'_> {
-        let body = Body::Reading { value, unit: "°C", decimals: 1, quality: Quality::Ok, number: sequence, spread: None };
+        let body =
+            Body::Reading { value, unit: "°C", decimals: 1, quality: Quality::Ok, number: sequence, spread: None };
         let time_ms = sequence as i64 * 1000;
         Item { topic, time_ms, time_quality: TimeQuality::Synced, start: 1, sequence, body }
     }
@@ -81,7 +83,10 @@ mod tests {
     fn each_topic_has_its_mean_its_ends_and_its_count() {
         let items = [reading("a", 1, 20.0), reading("b", 2, 5.0), reading("a", 3, 26.0), reading("a", 4, 17.0)];
         let spread = Spread { min: 17.0, max: 26.0, count: 3, over_ms: 3000 };
-        assert_eq!(told(&summarised(&items)), [("b".into(), 2, 5.0, None), ("a".into(), 4, 21.0, Some(spread))]);
+        assert_eq!(
+            told(&summarised(&items, |_| true)),
+            [("b".into(), 2, 5.0, None), ("a".into(), 4, 21.0, Some(spread))]
+        );
     }
 
     #[test]
@@ -91,7 +96,7 @@ mod tests {
             *spread = Some(Spread { min: 1.0, max: 40.0, count: 3, over_ms: 5000 });
         }
         let spread = Spread { min: 1.0, max: 40.0, count: 4, over_ms: 6000 };
-        assert_eq!(told(&summarised(&[old, reading("a", 10, 18.0)])), [("a".into(), 10, 12.0, Some(spread))]);
+        assert_eq!(told(&summarised(&[old, reading("a", 10, 18.0)], |_| true)), [("a".into(), 10, 12.0, Some(spread))]);
     }
 
     #[test]
@@ -102,7 +107,9 @@ mod tests {
             *quality = Quality::Suspect;
         }
         let items = [payload(1), reading("a", 2, f64::NAN), reading("a", 3, 2.0), suspect, payload(5), payload(6)];
-        let sequences: Vec<u64> = summarised(&items).iter().map(|item| item.sequence).collect();
+        let sequences: Vec<u64> = summarised(&items, |_| true).iter().map(|item| item.sequence).collect();
         assert_eq!(sequences, [1, 2, 3, 4, 5, 6]);
+        let counters = [reading("n", 1, 7.0), reading("n", 2, 8.0)];
+        assert_eq!(summarised(&counters, |_| false).len(), 2);
     }
 }
