@@ -14,6 +14,9 @@ mod common;
 mod dead;
 #[path = "gateway/down.rs"]
 mod down;
+#[path = "gateway/dropped.rs"]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+mod dropped;
 #[path = "gateway/lan.rs"]
 mod lan;
 #[path = "gateway/outage.rs"]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
@@ -38,6 +38,14 @@ impl Target {
             Some(config) => Ok(socket_path(&plan::state_dir_of(&Sources::read(config)?))),
             None => Ok(PathBuf::from(SERVICE)),
         }
+    }
+
+    /// Where the gateway may listen that keeps its state in `state_dir`.
+    pub(super) fn candidates(config: Option<&Path>, state_dir: &Path) -> Vec<Self> {
+        let of_config = config.map(|config| Self { config: Some(config.to_owned()), socket: None });
+        let beside = Self { config: None, socket: Some(socket_path(state_dir)) };
+        let service = Self { config: None, socket: Some(PathBuf::from(SERVICE)) };
+        of_config.into_iter().chain([beside, service]).collect()
     }
 
     /// Whether a gateway listens there. What is there and does not let us in is an error.

@@ -7,6 +7,7 @@ mod completions;
 mod control;
 mod decode;
 mod drivers;
+mod drop;
 mod gaps;
 mod init;
 mod letters;
@@ -57,7 +58,7 @@ enum Command {
     Status(status::Args),
     /// List everything that is missing: dropped messages and times without readings
     Gaps(gaps::Args),
-    /// Look into the store: list, verify
+    /// Look into the store: list, verify; delete what a removed bridge has left
     Store(store::Args),
     /// Read batches: one line of JSON per record
     Decode(decode::Args),

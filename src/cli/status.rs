@@ -51,6 +51,9 @@ fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "hub      {}", counts.join(", "))?;
     let store = &report.store;
     writeln!(out, "store    {} of {} bytes", store.used, store.quota)?;
+    if store.crowded {
+        writeln!(out, "         THE FILE SYSTEM IS NEARLY FULL: old records go before the quota is used up")?;
+    }
     if store.failing {
         writeln!(out, "         THE DISK REFUSES WRITES: nothing is acknowledged")?;
     }

@@ -1,5 +1,5 @@
-//! `weir store`: what lies in a store's directory, and whether it is whole. That only reads, whether a
-//! gateway runs on it or not; dead letters are asked for at the gateway that runs.
+//! `weir store`: what lies in a store's directory, and whether it is whole, whether a gateway runs on it or not;
+//! deleting what a removed bridge has left behind; dead letters, which are asked for at the gateway that runs.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::control::Target;
-use super::{Exit, letters};
+use super::{Exit, drop, letters};
 use crate::plan;
 use crate::store::{self, Listing};
 
@@ -49,6 +49,11 @@ enum What {
         #[arg(long, value_name = "PATH")]
         socket: Option<PathBuf>,
     },
+    /// Delete what waits in a queue that no bridge uses any more
+    Drop {
+        /// The name of the queue: that of the bridge which was removed
+        queue: String,
+    },
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -57,7 +62,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         Target::new(config, socket.clone())
     };
     match &args.what {
-        What::List => look(args, false),
+        What::List | What::Drop { .. } => look(args, false),
         What::Verify => look(args, true),
         What::Letters { bridge, socket } => letters::list(&target(socket), bridge),
         What::Replay { bridge, drop, socket } => letters::replay(&target(socket), bridge, *drop),
@@ -73,6 +78,9 @@ fn look(args: &Args, verify: bool) -> anyhow::Result<Exit> {
             Err(report) => return super::check::refuse(&report),
         },
     };
+    if let What::Drop { queue } = &args.what {
+        return drop::run(args.dir.is_none().then_some(args.config.as_path()), &dir, queue);
+    }
     let cannot = || format!("cannot read the store in {}", dir.display());
     let mut out = std::io::stdout().lock();
     if !verify {
@@ -94,9 +102,11 @@ fn list(listing: &Listing, out: &mut impl Write) -> std::io::Result<()> {
     }
     for chain in &listing.chains {
         let (key, ack, backlog, lost) = (&chain.key, chain.ack, chain.backlog, chain.dropped.lost());
-        writeln!(out, "queue {key}: delivered up to {ack}, {backlog} waiting, {lost} lost")?;
+        let size: u64 = listing.segments.iter().filter(|it| it.key == *key).map(|it| it.size).sum();
+        writeln!(out, "queue {key}: delivered up to {ack}, {backlog} waiting, {lost} lost, {size} bytes on disk")?;
         for gap in &chain.gaps {
-            writeln!(out, "  gap {} to {}: {}", gap.first, gap.last, gap.cause)?;
+            let known = if gap.told { ", told" } else { "" };
+            writeln!(out, "  gap {} to {}: {} records, {}{known}", gap.first, gap.last, gap.records, gap.cause)?;
         }
     }
     for segment in &listing.segments {

@@ -21,7 +21,7 @@ use super::report::{Report, Reporter};
 use crate::bridge::{Bridge, DeadLetter};
 use crate::format::Time;
 use crate::hub::Hub;
-use crate::model::{Filter, Message, Origin, Qos, Topic, Verdict};
+use crate::model::{Filter, Message, Name, Origin, Qos, Topic, Verdict};
 
 /// The longest request, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -56,6 +56,11 @@ pub enum Request {
         bridge: String,
         /// Forgets them.
         drop: bool,
+    },
+    /// Deletes what a removed bridge has left behind: one [`Answer::Dropped`].
+    Drop {
+        /// The name of the queue.
+        queue: String,
     },
     /// Publishes one message: one [`Answer::Published`].
     Pub {
@@ -109,6 +114,11 @@ pub enum Answer {
     Emptied {
         /// The number.
         letters: u64,
+    },
+    /// So many records were deleted.
+    Dropped {
+        /// How many.
+        records: u64,
     },
     /// The request cannot be met.
     Error {
@@ -188,6 +198,7 @@ impl Client {
         match serde_json::from_str(&line) {
             Ok(Request::Status) => send(&mut writer, &Answer::Status(Box::new(self.reporter.report()))).await,
             Ok(Request::Gaps) => send(&mut writer, &Answer::Gaps(self.reporter.gaps())).await,
+            Ok(Request::Drop { queue }) => send(&mut writer, &self.drop_queue(&queue).await).await,
             Ok(Request::Sub { filters }) => self.sub(&filters, reader, &mut writer).await,
             Ok(Request::Pub { topic, payload, qos, retain }) => {
                 let answer = self.publish(&topic, payload, qos, retain).await;
@@ -230,6 +241,17 @@ impl Client {
                 Err(error) => Answer::Error { error: error.to_string() },
             },
             Err(error) => error,
+        }
+    }
+
+    async fn drop_queue(&self, queue: &str) -> Answer {
+        let dropped = match Name::new(queue) {
+            Ok(name) => self.reporter.store.drop_queue(&name).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match dropped {
+            Ok(records) => Answer::Dropped { records },
+            Err(error) => Answer::Error { error: format!("queue {queue} was not dropped: {error}") },
         }
     }
 

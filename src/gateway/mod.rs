@@ -31,6 +31,7 @@ use crate::store::Store;
 use crate::store::disk::Disk;
 
 use phase::Phase;
+use status::Herald;
 
 /// How long closing the store may take.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -100,7 +101,10 @@ impl Gateway {
         if let Some(path) = options.control {
             gateway.start_control(&path, own)?;
         }
-        status::say(&gateway, "up").await;
+        let herald = Herald::of(&gateway);
+        let told = herald.say("up").await;
+        let stop = gateway.devices.stop();
+        gateway.devices.spawn(herald.run(told, stop));
         Ok(gateway)
     }
 
@@ -151,7 +155,7 @@ impl Gateway {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         systemd::stopping();
         self.devices.end().await;
-        status::say(&self, "down").await;
+        Herald::of(&self).say("down").await;
         self.core.end().await;
         self.uplinks.end().await;
         self.hub.finish();

@@ -99,6 +99,8 @@ pub struct StoreReport {
     pub quota: u64,
     /// Whether the disk refused the last write, so that nothing is acknowledged.
     pub failing: bool,
+    /// Other files leave so little of the file system that old records go before the quota is used up.
+    pub crowded: bool,
     /// Writes and flushes that failed.
     pub errors: u64,
     /// Pieces found damaged.
@@ -196,6 +198,7 @@ fn store_report(status: &store::Status) -> StoreReport {
         used: status.used,
         quota: status.quota,
         failing: status.failing,
+        crowded: status.crowded,
         errors: totals.errors,
         damage: totals.damage,
         bytes_written: totals.bytes_written,

@@ -16,6 +16,7 @@ mod gap;
 mod handle;
 mod inspect;
 mod layout;
+mod leave_out;
 mod pending;
 mod pump;
 mod settings;
@@ -30,6 +31,6 @@ pub use handle::{Chain, Store};
 pub use inspect::{ChainInfo, Listing, Report, SegmentInfo, inspect, verify};
 pub use settings::{Settings, WhenFull};
 pub use types::{
-    ChainKey, ChainStatus, CloseError, Full, NotReplaced, OpenError, ReadError, Record, Refused, Sealed, Settle,
-    Settled, Status, StoreId, Totals, Want,
+    ChainKey, ChainStatus, CloseError, Full, NotDropped, NotReplaced, OpenError, ReadError, Record, Refused, Sealed,
+    Settle, Settled, Status, StoreId, Totals, Want,
 };

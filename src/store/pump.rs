@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine::{Chain, Engine, NoCommit};
+use super::leave_out::{Step, is_left_out};
 use super::pending::Cell;
 use super::settings::WhenFull;
 use super::types::{Refused, Want};
@@ -231,7 +232,8 @@ pub(crate) fn take_acks(engine: &mut Engine, cells: &[Arc<Cell>]) {
 /// Takes the acknowledgement of a chain, as far as the ledger knows all that was given up before it.
 pub(crate) fn take_ack(chain: &mut Chain, cell: &Cell) {
     cell.with(|state| {
-        chain.ack = chain.ack.max(state.ack.min(state.words.first().saturating_sub(1)));
+        let known = if is_left_out(Step::Words) { u64::MAX } else { state.words.first().saturating_sub(1) };
+        chain.ack = chain.ack.max(state.ack.min(known));
         chain.seen_gap = state.seen_gap;
     });
 }

@@ -178,6 +178,23 @@ pub enum NotReplaced {
     Closed,
 }
 
+/// Why a queue was not deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotDropped {
+    /// The store has no such queue.
+    #[error("the store has no such queue")]
+    Unknown,
+    /// Something in this run writes to it or reads from it.
+    #[error("it is in use: take the bridge out of the configuration first")]
+    InUse,
+    /// The disk refused.
+    #[error("the disk refused")]
+    Disk,
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
 /// How much the store wants room, where its quota is met by thinning first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
@@ -271,6 +288,8 @@ pub struct Status {
     pub quota: u64,
     /// The disk refused the last write: records stay in memory and nothing is acknowledged.
     pub failing: bool,
+    /// Other files leave so little of the file system that old records go before the quota is used up.
+    pub crowded: bool,
     /// Counters.
     pub totals: Totals,
     /// Every chain with records or with a handle, by queue and class.

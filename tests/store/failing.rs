@@ -126,3 +126,50 @@ async fn the_simulated_disk_lets_one_in_at_a_time() {
     drop(open(after, settings()));
     drop(store);
 }
+
+#[tokio::test]
+async fn a_file_system_that_turns_read_only_and_back_costs_nothing() {
+    let disk = SimDisk::new(8);
+    let store = open(disk.clone(), settings());
+    let cloud = chain(&store, "cloud", 2);
+    assert_eq!(put(&cloud, b"before").await, Settled::Durable);
+    disk.set_read_only(true);
+    let (settle, mut told) = settle();
+    cloud.offer(b"meanwhile".to_vec(), Some(settle)).unwrap();
+    until(|| store.status().failing).await;
+    assert!(told.try_recv().is_err(), "nothing may be said yet");
+    // What is there can still be read and delivered.
+    assert_eq!(all(&cloud).await.len(), 2);
+    cloud.ack(1);
+    disk.set_read_only(false);
+    assert_eq!(soon(told).await.unwrap(), Settled::Durable);
+    until(|| !store.status().failing).await;
+    soon(store.close()).await.unwrap();
+    let store = open(disk.crash(4), settings());
+    assert_eq!(all(&chain(&store, "cloud", 2)).await.iter().map(|it| it.sequence).collect::<Vec<_>>(), [2]);
+    assert!(store.status().chains[0].gaps.is_empty());
+}
+
+#[tokio::test]
+async fn on_a_disk_that_others_fill_old_records_make_room_and_it_is_told() {
+    let disk = SimDisk::new(9);
+    let store = open(disk.clone(), settings());
+    let cloud = chain(&store, "cloud", 2);
+    assert_eq!(put(&cloud, &[0; 30_000]).await, Settled::Durable);
+    assert_eq!(put(&cloud, &[1; 30_000]).await, Settled::Durable);
+    assert!(!store.status().crowded);
+    // Nothing is left for another segment, though the quota has room for many.
+    disk.set_capacity(disk.sizes().iter().map(|(_, size)| size).sum::<u64>() + 10_000);
+    for number in 2..10_u8 {
+        assert_eq!(put(&cloud, &[number; 30_000]).await, Settled::Durable);
+    }
+    until(|| store.status().crowded && store.status().chains[0].lost > 0).await;
+    let status = store.status().chains.remove(0);
+    assert_eq!(status.stored, status.acknowledged + status.waiting + status.dropped.total());
+    disk.set_capacity(1 << 30);
+    cloud.ack(cloud.next_sequence() - 1);
+    for number in 10..20_u8 {
+        assert_eq!(put(&cloud, &[number; 30_000]).await, Settled::Durable);
+    }
+    until(|| !store.status().crowded).await;
+}

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use weir::store::disk::sim::SimDisk;
-use weir::store::{Cause, Chain, ChainStatus, Gap, Settled, Store};
+use weir::store::{Cause, Chain, ChainStatus, Gap, NotDropped, Settled, Store};
 
 use crate::support::{all, chain, open, put, settings, soon, until};
 
@@ -134,4 +134,36 @@ async fn what_was_refused_after_it_was_taken_is_counted_and_nobody_need_hear_of_
     assert!(cloud.untold().is_empty());
     let records = all(&cloud).await;
     assert_eq!((records.len(), records[0].sequence), (1, 3));
+}
+
+#[tokio::test]
+async fn what_a_removed_bridge_left_behind_is_deleted_for_good_and_told() {
+    let disk = SimDisk::new(5);
+    let store = open(disk.clone(), settings());
+    let (old, kept) = (chain(&store, "old", 2), chain(&store, "kept", 2));
+    for n in 0..40_u8 {
+        assert_eq!(put(&old, &[n; 3000]).await, Settled::Durable);
+    }
+    assert_eq!(put(&kept, b"kept").await, Settled::Durable);
+    let name = |name: &str| weir::model::Name::new(name).unwrap();
+    assert_eq!(soon(store.drop_queue(&name("old"))).await, Err(NotDropped::InUse));
+    soon(store.close()).await.unwrap();
+
+    let store = open(disk.clone(), settings());
+    let of = |store: &Store, queue: &str| {
+        store.status().chains.into_iter().find(|chain| chain.key.queue.as_str() == queue).unwrap()
+    };
+    assert!(!of(&store, "old").in_use && of(&store, "old").waiting == 40);
+    assert_eq!(soon(store.drop_queue(&name("other"))).await, Err(NotDropped::Unknown));
+    assert_eq!(soon(store.drop_queue(&name("old"))).await, Ok(40));
+    until(|| of(&store, "old").dropped.of(Cause::ByHand) == 40 && of(&store, "old").waiting == 0).await;
+    assert_eq!(soon(store.drop_queue(&name("old"))).await, Ok(0));
+    soon(store.close()).await.unwrap();
+
+    let store = open(disk.crash(2), settings());
+    let (old, kept) = (chain(&store, "old", 2), chain(&store, "kept", 2));
+    assert!(all(&old).await.is_empty());
+    assert_eq!(all(&kept).await.len(), 1);
+    assert_eq!(put(&old, b"a new bridge of that name").await, Settled::Durable);
+    assert_eq!(all(&old).await.iter().map(|it| it.sequence).collect::<Vec<_>>(), [41]);
 }

@@ -8,6 +8,7 @@ use crate::store::gap::{Cause, Gap, Gaps, Span};
 use crate::store::layout::BLOCK;
 use crate::store::layout::ledger::{self, Entry, Ledger};
 use crate::store::layout::name::LEDGER;
+use crate::store::leave_out::{Step, is_left_out};
 use crate::store::words::Words;
 
 impl Engine {
@@ -67,7 +68,8 @@ impl Engine {
         let mut bytes = ledger.encode();
         bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
         // The newest whole copy is the last one to be touched, whatever happened before.
-        for slot in [1 - self.newest_slot, self.newest_slot] {
+        let turned = u64::from(is_left_out(Step::OlderCopy));
+        for slot in [1 - self.newest_slot, self.newest_slot].map(|slot| slot ^ turned) {
             let written = file.write_at(&bytes, slot * ledger::SLOT as u64);
             self.noted(written)?;
             self.totals.bytes_written += bytes.len() as u64;

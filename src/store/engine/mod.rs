@@ -69,6 +69,8 @@ pub(crate) struct Engine {
     condemned: Vec<FileOf>,
     pub(crate) totals: Totals,
     pub(crate) failing: bool,
+    /// Other files leave too little of the file system.
+    pub(crate) crowded: bool,
     /// Segments begun in this run.
     pub(crate) begun: u64,
     /// Commits wait for who thins before anything is dropped.

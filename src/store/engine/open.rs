@@ -60,6 +60,7 @@ impl Engine {
             failing: false,
             patient: false,
             begun: 0,
+            crowded: false,
             wall_ms,
         };
         engine.take_ledger(found);

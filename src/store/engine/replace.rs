@@ -11,11 +11,12 @@ use std::sync::Arc;
 use super::scan::Run;
 use super::{Engine, FileOf, Segment, living};
 use crate::store::disk::{DiskFile, Flush};
-use crate::store::gap::{Cause, Gap};
+use crate::store::gap::{Cause, Gap, beyond};
 use crate::store::layout::BLOCK;
 use crate::store::layout::frame::{self, HEAD, Head};
 use crate::store::layout::header::{Header, Thinned};
 use crate::store::layout::name::{SegmentName, Stands};
+use crate::store::leave_out::{Step, is_left_out};
 use crate::store::types::{NotReplaced, Record, Sealed};
 
 /// Records that go into one frame of a replacement, in bytes.
@@ -105,6 +106,9 @@ impl Engine {
         let header = self.header_of_replacement(index, &old, count);
         let bytes = self.image(index, &header, old.last - count + 1, records);
         self.make_room_for(&old, bytes.len() as u64)?;
+        if is_left_out(Step::Order) {
+            self.remove_old(index, &old);
+        }
         self.put_in_place(&header.name, &bytes).map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull => NotReplaced::NoRoom,
             _ => NotReplaced::Disk,
@@ -116,6 +120,12 @@ impl Engine {
         // If the disk refuses, the next ledger tells it, or the next start.
         self.failing |= self.write_ledger().is_err();
         Ok(gap)
+    }
+
+    fn remove_old(&mut self, index: usize, old: &Old) {
+        let segments = self.chains[index].segments.range(old.first..old.first + old.count);
+        let files = segments.map(|segment| FileOf { name: segment.name.text(), size: segment.size }).collect();
+        self.remove_for_good(files);
     }
 
     fn old(&mut self, index: usize, sealed: &[Sealed]) -> Result<Old, NotReplaced> {
@@ -192,7 +202,10 @@ impl Engine {
     }
 
     fn put_in_place(&mut self, name: &SegmentName, bytes: &[u8]) -> io::Result<()> {
-        let (draft, text, size) = (name.draft(), name.text(), bytes.len() as u64);
+        let (mut draft, text, size) = (name.draft(), name.text(), bytes.len() as u64);
+        if is_left_out(Step::Draft) {
+            draft.clone_from(&text);
+        }
         let written = self.write_draft(&draft, bytes);
         let renamed = written.and_then(|()| self.disk.rename(&draft, &text));
         let synced = self.noted(renamed).and_then(|()| {
@@ -239,6 +252,27 @@ impl Engine {
         let gap = Gap { from_ms: header.begun_ms.or(gap.from_ms), ..gap };
         chain.gaps.add(gap, chain.seen_gap);
         gap
+    }
+
+    /// Deletes everything that a chain has on the disk and that is not delivered, told as a gap. Returns how
+    /// many records that were.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing is deleted then.
+    pub(crate) fn drop_all(&mut self, index: usize) -> io::Result<u64> {
+        let chain = &mut self.chains[index];
+        let (ack, last) = (chain.ack, chain.written);
+        let records = (last.saturating_sub(ack)).saturating_sub(beyond(&chain.gaps.list, ack));
+        if records > 0 {
+            self.tell(index, (ack + 1, last), Cause::ByHand, Some(records))?;
+        }
+        for position in (0..self.chains[index].segments.len()).rev() {
+            self.give_up(index, position);
+        }
+        self.chains[index].ack = ack.max(last);
+        self.write_ledger()?;
+        self.trim();
+        Ok(records)
     }
 
     /// Removes files so that no power cut brings them back.

@@ -11,6 +11,7 @@ use super::scan::{Run, Scan};
 use crate::store::disk::{DiskFile, Flush};
 use crate::store::layout::BLOCK;
 use crate::store::layout::frame::{ALIGN, Head};
+use crate::store::leave_out::{Step, is_left_out};
 
 /// The segment a chain writes to.
 pub(crate) struct Tail {
@@ -89,6 +90,7 @@ impl Tail {
             _ => &[],
         };
         let at = match (&self.shared, place) {
+            (Some(shared), Place::Join) if is_left_out(Step::Positions) => shared.at,
             (Some(shared), Place::Join) => shared.other,
             (_, Place::Fresh { at, .. } | Place::Large { at, .. }) => at,
             (None, Place::Join) => unreachable!("only a shared block is joined"),

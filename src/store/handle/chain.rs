@@ -175,7 +175,10 @@ impl Chain {
     }
 
     /// Lets the owner of the disk do something about this chain.
-    async fn work<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// Closed.
+    pub(super) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Engine, usize) -> T + Send + 'static,
     ) -> Result<T, ReadError> {

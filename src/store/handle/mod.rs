@@ -16,7 +16,8 @@ use super::layout::ledger::CHAINS;
 use super::layout::name::mark;
 use super::pending::Cell;
 use super::settings::Settings;
-use super::types::{ChainKey, ChainStatus, CloseError, OpenError, Refused, Status, StoreId, Totals, Want};
+use super::types::{ChainKey, ChainStatus, CloseError, NotDropped, OpenError, Refused, Status, StoreId, Totals, Want};
+use crate::model::Name;
 pub use chain::Chain;
 use owner::{Request, run};
 
@@ -57,6 +58,7 @@ struct Snapshot {
     used: u64,
     quota: u64,
     failing: bool,
+    crowded: bool,
     totals: Totals,
     chains: Vec<ChainView>,
 }
@@ -203,6 +205,32 @@ impl Store {
         cell
     }
 
+    /// Deletes what waits in all chains of a queue that nothing uses in this run: what a removed bridge has left
+    /// behind. It is told as a gap. Returns how many records that were.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn drop_queue(&self, queue: &Name) -> Result<u64, NotDropped> {
+        let cells: Vec<_> = locked(&self.shared.cells).iter().filter(|it| it.key.queue == *queue).cloned().collect();
+        if cells.is_empty() {
+            return Err(NotDropped::Unknown);
+        }
+        if cells.iter().any(|cell| cell.is_in_use()) {
+            return Err(NotDropped::InUse);
+        }
+        let mut dropped = 0;
+        for cell in cells {
+            let chain = Chain::new(Arc::clone(&cell), Arc::clone(&self.shared), self.requests.clone());
+            let gone =
+                chain.work(|engine, index| engine.drop_all(index).map(|records| (records, engine.chains[index].ack)));
+            let gone = gone.await.map_err(|_| NotDropped::Closed)?;
+            let (records, ack) = gone.map_err(|_| NotDropped::Disk)?;
+            chain.ack(ack);
+            dropped += records;
+        }
+        Ok(dropped)
+    }
+
     /// Resolves when room is wanted, with how much it is. With [`WhenFull::Thin`](super::WhenFull) whoever has
     /// called this once is the one who thins: at the quota, records of class 2 and above wait in memory for
     /// [`Chain::replace`] for up to 10 s before the oldest segment is dropped for them.
@@ -243,8 +271,8 @@ impl Store {
         };
         let mut chains: Vec<ChainStatus> = cells.iter().enumerate().map(chain).collect();
         chains.sort_by(|a, b| a.key.cmp(&b.key));
-        let Snapshot { used, quota, failing, totals, .. } = snapshot;
-        Status { id: self.shared.id, start: self.shared.start, used, quota, failing, totals, chains }
+        let Snapshot { used, quota, failing, crowded, totals, .. } = snapshot;
+        Status { id: self.shared.id, start: self.shared.start, used, quota, failing, crowded, totals, chains }
     }
 }
 

@@ -143,6 +143,7 @@ fn publish(engine: &Engine, shared: &Shared) {
         used: engine.used(),
         quota: engine.quota(),
         failing: engine.failing || !engine.ready(),
+        crowded: engine.crowded,
         totals: engine.totals,
         chains: engine.chains.iter().map(view).collect(),
     };

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::bytes::{Reader, put_varint, varint_len};
+use crate::store::leave_out::{Step, is_left_out};
 
 /// The bytes of a head.
 pub(crate) const HEAD: usize = 48;
@@ -114,7 +115,7 @@ pub(crate) fn decode(bytes: &[u8], epoch: u32) -> Result<Frame<'_>, NoFrame> {
         return Err(NoFrame::Broken);
     }
     let whole = bytes.get(..len).ok_or(NoFrame::Longer(len))?;
-    if checksum(epoch, whole) != sum {
+    if checksum(epoch, whole) != sum && !is_left_out(Step::FrameSum) {
         return Err(NoFrame::Broken);
     }
     parse(whole).ok_or(NoFrame::Broken)

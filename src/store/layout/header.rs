@@ -6,6 +6,7 @@ use super::bytes::{Reader, put_name};
 use super::name::{SegmentName, Stands};
 use super::{BLOCK, VERSION, WRITER};
 use crate::store::ChainKey;
+use crate::store::leave_out::{Step, is_left_out};
 
 const MAGIC: [u8; 8] = *b"WEIRSEG\n";
 /// Where the second copy is.
@@ -143,7 +144,8 @@ pub(crate) fn open<'a>(magic: &[u8; 8], bytes: &'a [u8]) -> Option<Opened<'a>> {
     let len = usize::try_from(reader.u32()?).ok()?;
     let sum = reader.u32()?;
     let body = reader.take(len)?;
-    if crc32c::crc32c_append(crc32c::crc32c(&bytes[..32]), body) != sum {
+    let right = crc32c::crc32c_append(crc32c::crc32c(&bytes[..32]), body) == sum;
+    if !right && !is_left_out(Step::SealSum) {
         return None;
     }
     if version > VERSION {

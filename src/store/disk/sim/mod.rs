@@ -94,6 +94,12 @@ impl SimDisk {
         self.world().capacity = bytes;
     }
 
+    /// Mounts it read-only, or writable again: meanwhile every change fails with EROFS, and what was written
+    /// but not flushed stays in the cache.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.world().read_only = read_only;
+    }
+
     /// Flips one bit of a file at rest. Returns the name and the byte, or nothing when every file is empty.
     pub fn flip(&self, seed: u64) -> Option<(String, u64)> {
         self.world().flip(seed)
@@ -154,7 +160,7 @@ impl Disk for SimDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let inode = self.alive()?.create(name)?;
+        let inode = self.alive()?.changes_allowed()?.create(name)?;
         Ok(self.file(inode))
     }
 
@@ -164,15 +170,15 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.alive()?.rename(from, to)
+        self.alive()?.changes_allowed()?.rename(from, to)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.alive()?.remove(name)
+        self.alive()?.changes_allowed()?.remove(name)
     }
 
     fn sync_dir(&self, why: Flush) -> io::Result<()> {
-        self.alive()?.sync_dir(why)
+        self.alive()?.changes_allowed()?.sync_dir(why)
     }
 
     fn space(&self) -> io::Result<Space> {
@@ -202,14 +208,14 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.alive()?.write(self.inode, bytes, at)
+        self.alive()?.changes_allowed()?.write(self.inode, bytes, at)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        self.alive()?.allocate(self.inode, len)
+        self.alive()?.changes_allowed()?.allocate(self.inode, len)
     }
 
     fn sync_data(&self, why: Flush) -> io::Result<()> {
-        self.alive()?.sync_data(self.inode, why)
+        self.alive()?.changes_allowed()?.sync_data(self.inode, why)
     }
 }

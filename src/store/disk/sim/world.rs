@@ -51,6 +51,7 @@ pub(super) struct World {
     pub(super) skipped: Vec<Flush>,
     pub(super) faults: Faults,
     pub(super) capacity: u64,
+    pub(super) read_only: bool,
     pub(super) counts: Counts,
     /// Changes until the power fails; it is out at 0.
     pub(super) fuse: Option<u32>,
@@ -73,6 +74,7 @@ impl World {
             skipped: Vec::new(),
             faults: Faults::default(),
             capacity: u64::MAX,
+            read_only: false,
             counts: Counts::default(),
             fuse: None,
             rng: Rng::with_seed(seed),
@@ -82,6 +84,11 @@ impl World {
             visible: Names::new(),
             changes: Vec::new(),
         }
+    }
+
+    /// This world, if it is mounted writable.
+    pub(super) fn changes_allowed(&mut self) -> io::Result<&mut Self> {
+        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(self) }
     }
 
     pub(super) fn names(&self) -> Vec<String> {
