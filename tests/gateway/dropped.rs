@@ -27,7 +27,7 @@ async fn leave(dir: &Path, queue: &str, count: u8) {
     let chain = store.chain(ChainKey { queue: Name::new(queue).unwrap(), class: 2 });
     for number in 0..count {
         let (tell, told) = oneshot::channel();
-        let settle = Box::new(move |outcome| drop(tell.send(outcome)));
+        let settle = Box::new(move |outcome| tell.send(outcome).unwrap());
         chain.offer(vec![number; 100], Some(settle)).unwrap();
         timeout(Duration::from_secs(20), told).await.unwrap().unwrap();
     }

@@ -135,3 +135,40 @@ async fn the_only_segment_of_a_chain_stays_while_others_have_more() {
     assert!(bulk.gaps().is_empty() && !telemetry.gaps().is_empty());
     assert_eq!(all(&bulk).await.len(), 1);
 }
+
+/// Bytes and flushes for a record of 100 bytes (64 of payload, the rest topic and head), 500 in a commit: with new
+/// segments, and with used ones.
+#[tokio::test]
+async fn an_outage_costs_little_more_than_its_records_and_a_flush_a_commit() {
+    for (recycled, most_bytes) in [(false, 165), (true, 150)] {
+        let disk = SimDisk::new(7);
+        let roomy = Settings { max_size: 64 << 20, segment_size: 1 << 20, ..settings() };
+        let store = open(disk.clone(), roomy);
+        let chain = chain(&store, "cloud", 2);
+        let round = async || {
+            for _ in 1..500 {
+                chain.offer(vec![7; 100], None).unwrap();
+            }
+            assert_eq!(put(&chain, &[7; 100]).await, Settled::Durable);
+        };
+        // Enough to have some used segments.
+        for _ in 0..if recycled { 60 } else { 0 } {
+            round().await;
+            chain.ack(chain.next_sequence() - 1);
+        }
+        crate::support::until(|| store.status().chains.iter().all(|chain| chain.pending == 0)).await;
+        let (before, totals) = (disk.counts(), store.status().totals);
+        for _ in 0..60 {
+            round().await;
+            if recycled {
+                chain.ack(chain.next_sequence() - 1);
+            }
+        }
+        let (after, now) = (disk.counts(), store.status().totals);
+        let bytes = (after.bytes_written - before.bytes_written) / (60 * 500);
+        assert!(bytes <= most_bytes, "{bytes} bytes a record, recycled: {recycled}");
+        assert!(!recycled || now.recycled > totals.recycled);
+        let (commits, flushes) = (now.commits - totals.commits, now.flushes - totals.flushes);
+        assert!(flushes * 10 <= commits * 14, "{flushes} flushes for {commits} commits, recycled: {recycled}");
+    }
+}

@@ -120,13 +120,21 @@ impl Engine {
         self.trim();
     }
 
-    /// Leaves out what another segment has taken the place of. That it is still there may mean that the
-    /// ledger does not know of it yet.
+    /// Leaves out what another segment has taken the place of, if that one can be read. That it is still there
+    /// may mean that the ledger does not know of it yet.
     fn leave_out_replaced(&mut self, names: &mut Vec<SegmentName>) {
         let all = names.clone();
-        names.retain(|name| !all.iter().any(|other| other.replaces(name)));
+        let stands = |name: &&SegmentName| name.stands.is_some() && all.iter().any(|old| name.replaces(old));
+        let (whole, blank): (Vec<_>, Vec<_>) = all.iter().filter(stands).partition(|name| self.has_header(name));
+        names.retain(|name| !blank.contains(&name) && !whole.iter().any(|other| other.replaces(name)));
         let old = all.iter().filter(|name| !names.contains(name));
         self.outdated.extend(old.map(|name| FileOf { name: name.text(), size: 0 }));
+    }
+
+    fn has_header(&self, name: &SegmentName) -> bool {
+        let mut block = vec![0; BLOCK];
+        let read = self.disk.open(&name.text()).and_then(|file| file.read_at(&mut block, 0));
+        read.is_ok() && matches!(header::judge(&block, name), Found::Header(_))
     }
 
     /// Notes what the ledger does not know yet of segments that took the place of others. The ledger of the

@@ -213,11 +213,19 @@ impl Engine {
             self.flushed(synced)
         });
         if synced.is_err() {
-            // Whichever of the two names it has: the old ones stay true in this run.
-            self.condemned.extend([draft, text].map(|name| FileOf { name, size }));
-            self.trim();
+            // Whichever of the two names it has: the old ones stay true, after a crash too. A blank one stands for nothing.
+            let blanked = (0..3).any(|_| [&draft, &text].into_iter().any(|name| self.blank(name).is_ok()));
+            self.failing |= !blanked;
+            self.remove_for_good([draft, text].map(|name| FileOf { name, size }).into());
         }
         synced
+    }
+
+    fn blank(&mut self, name: &str) -> io::Result<()> {
+        let file = self.disk.open(name)?;
+        file.write_at(&[0; BLOCK], 0)?;
+        self.totals.flushes += 1;
+        file.sync_data(Flush::Draft)
     }
 
     fn write_draft(&mut self, draft: &str, bytes: &[u8]) -> io::Result<()> {

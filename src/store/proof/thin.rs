@@ -46,7 +46,8 @@ impl Rig {
         }
         let from = self.rng.usize(0..listed.len());
         let chosen = &listed[from..listed.len().min(from + self.rng.usize(1..4))];
-        let old = self.count(index, chosen)?;
+        self.book(index).read_mail()?;
+        let (old, last) = self.count(index, chosen)?;
         let count = self.rng.usize(1..old.max(2));
         let records: Vec<Arc<[u8]>> = (0..count).map(|_| self.bytes(300).into()).collect();
         let before = self.engine.chains[index].gaps.dropped.of(Cause::Thinned);
@@ -62,10 +63,8 @@ impl Rig {
                 book.replaced()
             }
             Err(NotReplaced::Disk) => {
-                // The power is out, or an error: the next start shows which it is. The last sequence is that of the last record.
-                let last =
-                    self.book(index).durable.range(..=chosen[chosen.len() - 1].last).next_back().map(|(last, _)| *last);
-                if let Some(last) = last.filter(|last| *last >= count as u64 && old > count) {
+                // The power is out, or an error: the next start shows which it is.
+                if old > count {
                     let unsure = self.unsure(chosen, last - count as u64 + 1, &records, (old - count) as u64);
                     self.book(index).thin.unsure = Some(unsure);
                 }
@@ -84,16 +83,17 @@ impl Rig {
         Unsure { first: chosen[0].first, last: next + records.len() as u64 - 1, new, thinned }
     }
 
-    fn count(&mut self, index: usize, chosen: &[Sealed]) -> Result<usize, String> {
-        let mut count = 0;
+    /// How many records there are in some segments, and the last sequence.
+    fn count(&mut self, index: usize, chosen: &[Sealed]) -> Result<(usize, u64), String> {
+        let (mut count, mut end) = (0, 0);
         for sealed in chosen {
             let mut from = 0;
             while let Ok(records) = self.engine.read_sealed(index, sealed, from, 20_000) {
                 let Some(last) = records.last() else { break };
-                (from, count) = (last.sequence + 1, count + records.len());
+                (from, count, end) = (last.sequence + 1, count + records.len(), last.sequence);
             }
         }
-        Ok(count)
+        Ok((count, end))
     }
 
     /// Gives up some of what is about to be acknowledged.
