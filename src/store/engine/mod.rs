@@ -246,12 +246,13 @@ impl Engine {
     }
 }
 
-/// How many different records behind `ack` there are in runs, which may overlap.
-fn living(runs: &[Run], ack: u64) -> u64 {
+/// How many different records behind `ack` and up to `last` there are in runs, which may overlap. What lies beyond
+/// was written again, to the next segment, because it was not sure that this one has it.
+fn living(runs: &[Run], ack: u64, last: u64) -> u64 {
     let mut reached = ack;
     let mut count = 0;
     for run in runs.iter().filter(|run| run.last > ack) {
-        count += (run.last + 1).saturating_sub(run.first.max(reached + 1));
+        count += (run.last.min(last) + 1).saturating_sub(run.first.max(reached + 1));
         reached = reached.max(run.last);
     }
     count

@@ -150,10 +150,11 @@ impl Engine {
         }
         let chain = &self.chains[index];
         let size = chain.segments.range(first..first + count).map(|segment| segment.size).sum();
-        let last = runs.last().ok_or(NotReplaced::Busy)?.last;
+        // What lies beyond was written again, to the next segment, after a failed flush: that one has it.
+        let last = runs.last().ok_or(NotReplaced::Busy)?.last.min(chain.segments[first + count - 1].last);
         let head = self.header(index, first);
         let after = head.as_ref().map_or(runs[0].after, |head| head.after);
-        let (living, begun_ms) = (living(&runs, chain.ack), head.and_then(|head| head.begun_ms));
+        let (living, begun_ms) = (living(&runs, chain.ack, last), head.and_then(|head| head.begun_ms));
         Ok(Old { first, count, after, last, living, size, begun_ms })
     }
 

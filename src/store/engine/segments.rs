@@ -241,7 +241,8 @@ impl Engine {
         // Frames at its end that cannot be read go with the others.
         let readable = runs.last()?.last.max(chain.ack);
         let lost = stored.saturating_sub(readable);
-        Some(living(runs, chain.ack) + lost.saturating_sub(chain.gaps.within(readable + 1, stored)))
+        let last = chain.segments[position].last;
+        Some(living(runs, chain.ack, last) + lost.saturating_sub(chain.gaps.within(readable + 1, stored)))
     }
 
     /// A segment with nothing in it that is still to be delivered, of any chain.
