@@ -39,18 +39,23 @@ fn numbers(last: u32) -> Vec<String> {
 async fn what_is_new_passes_the_backlog_of_other_topics_and_no_topic_is_reordered() {
     let (_cloud, proxy, mut collector, gateway) =
         unreachable(quick(), |settings| settings.replay.rate_per_s = 100).await;
-    gateway.acknowledged("shed/dev/old", 1..=200).await;
+    gateway.acknowledged("shed/dev/old", 1..=300).await;
     proxy.refuse(false);
     gateway.until_delivered(1).await;
+    let mut receipts = Vec::new();
     for number in 1..=20 {
-        gateway.acknowledged("shed/dev/new", [number]).await;
-        gateway.acknowledged("shed/dev/old", [200 + number]).await;
+        receipts.push(gateway.publish("shed/dev/new", &number.to_string()).await);
+        receipts.push(gateway.publish("shed/dev/old", &(300 + number).to_string()).await);
+    }
+    for receipt in receipts {
+        safe(receipt).await;
     }
     gateway.until_drained().await;
-    collector.one("up/shed/dev/old", "220").await;
-    assert!(position(&collector, "up/shed/dev/new", "20") < position(&collector, "up/shed/dev/old", "150"));
+    collector.one("up/shed/dev/old", "320").await;
+    // The backlog takes three seconds from here on.
+    assert!(position(&collector, "up/shed/dev/new", "20") < position(&collector, "up/shed/dev/old", "300"));
     let firsts = collector.firsts();
-    assert_eq!((&firsts["up/shed/dev/old"], &firsts["up/shed/dev/new"]), (&refs(&numbers(220)), &refs(&numbers(20))));
+    assert_eq!((&firsts["up/shed/dev/old"], &firsts["up/shed/dev/new"]), (&refs(&numbers(320)), &refs(&numbers(20))));
     gateway.stop().await;
 }
 
@@ -128,7 +133,7 @@ async fn cuts_and_restarts_in_the_middle_of_it_lose_nothing_and_keep_the_order()
 #[tokio::test]
 async fn with_fresh_order_the_newest_pass_and_the_rest_is_marked() {
     let (_cloud, proxy, mut collector, gateway) = unreachable(quick(), |settings| {
-        settings.replay.rate_per_s = 100;
+        settings.replay.rate_per_s = 30;
         settings.forward = vec![Forward { fresh: true, ..forward("shed/dev/a") }];
     })
     .await;
@@ -186,8 +191,8 @@ async fn a_slow_round_trip_slows_neither_the_backlog_nor_what_is_new() {
     gateway.until_drained().await;
     let drained = began.elapsed();
     // 50 ms of it are the way; the rest is a busy machine.
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
-    assert!((Duration::from_millis(2500)..Duration::from_secs(8)).contains(&drained), "{drained:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!((Duration::from_millis(2500)..Duration::from_secs(20)).contains(&drained), "{drained:?}");
 }
 
 /// A clock that was never set, ten seconds after boot.
