@@ -57,13 +57,15 @@ async fn what_the_quota_takes_is_told_here_at_once_and_at_the_cloud_when_it_is_b
     assert!(gap.properties.contains("/cloud.2/gap/"), "{gap:?}");
     until_told(&gateway, 2).await;
     gateway.until_drained().await;
-    collector.one("up/shed/dev/150", "150").await;
+    gateway.acknowledged("shed/dev/end", [1]).await;
+    collector.one("up/shed/dev/end", "1").await;
     // Nothing is missing but what was told: every number arrived, or lies in a gap.
     let arrived = collector.firsts().keys().filter(|topic| topic.starts_with("up/shed/dev/")).count() as u64;
     let chain = gateway.store.chain(ChainKey { queue: name("cloud"), class: 2 });
     let missing: u64 = chain.gaps().iter().map(|gap| gap.records).sum();
     let large = collector.all.iter().filter(|arrived| arrived.topic.ends_with("/large")).count() as u64;
-    assert_eq!(arrived - 1 + large + missing, 300, "{:?}", chain.gaps());
+    // Neither the end nor the large ones, which share a topic, are among the numbers.
+    assert_eq!(arrived - 2 + large + missing, 300, "{:?}", chain.gaps());
 }
 
 #[tokio::test]
@@ -85,8 +87,10 @@ async fn dead_letters_are_kept_over_a_restart_told_and_sent_again_when_somebody_
     gateway.acknowledged("shed/dev/good", 1..=3).await;
     gateway.until_drained().await;
     until_told(&gateway, 2).await;
-    let told = fake.payloads("up/shed/bridge/cloud/gap").concat();
-    assert!(told.contains(r#""first":1,"last":3,"count":3"#) && told.contains(r#""cause":"refused""#), "{told}");
+    let told = fake.payloads("up/shed/bridge/cloud/gap");
+    assert!(told[0].contains(r#""first":1,"#) && told[0].contains(r#""cause":"refused""#), "{told:?}");
+    let chain = gateway.store.chain(ChainKey { queue: name("cloud"), class: 2 });
+    assert_eq!(chain.gaps().iter().map(|gap| gap.records).sum::<u64>(), 3, "{told:?}");
     gateway.stop().await;
 
     let gateway = Gateway::start_in(dir.path(), settings(fake.address), quick()).await;
