@@ -57,6 +57,7 @@ pub(crate) async fn measure(times: Times) -> Backlog {
     let filled = fill(hub, mib << 20).await;
     machine.kill();
     let filling_mb = machine.peak_kib() as f64 * 1024.0 / 1e6;
+    machine.forget_peak();
 
     cable.refuse(false);
     let began = Instant::now();

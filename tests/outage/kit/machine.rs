@@ -136,6 +136,11 @@ impl Machine {
         self.peak_kib
     }
 
+    /// The most memory counts from now on.
+    pub(crate) fn forget_peak(&mut self) {
+        self.peak_kib = 0;
+    }
+
     fn look_at_memory(&mut self) {
         self.peak_kib = self.peak_kib.max(self.status("VmHWM:").unwrap_or(0));
     }
