@@ -81,21 +81,23 @@ pub(crate) struct Times {
     pub(crate) after: Duration,
     /// Of the case `backlog`.
     pub(crate) backlog_mib: u64,
+    /// `[store]` of the case `worn`: some segments in each outage, so that the second one uses those of the first.
+    worn: &'static str,
 }
 
 impl Times {
-    pub(crate) const FULL: Self = Self::new(8, 15, 30, 15, 1024);
+    pub(crate) const FULL: Self = Self::new(8, 15, 30, 15, 1024, "max_size = \"32MiB\"\nsegment = \"1MiB\"");
     /// Enough to see that everything works.
-    pub(crate) const SHORT: Self = Self::new(6, 5, 8, 4, 64);
+    pub(crate) const SHORT: Self = Self::new(6, 5, 8, 4, 64, "max_size = \"32MiB\"\nsegment = \"256KiB\"");
 
-    const fn new(settles: u64, before: u64, outage: u64, after: u64, backlog_mib: u64) -> Self {
+    const fn new(settles: u64, before: u64, outage: u64, after: u64, backlog_mib: u64, worn: &'static str) -> Self {
         let [settles, before, outage, after] = [
             Duration::from_secs(settles),
             Duration::from_secs(before),
             Duration::from_secs(outage),
             Duration::from_secs(after),
         ];
-        Self { settles, before, outage, after, backlog_mib }
+        Self { settles, before, outage, after, backlog_mib, worn }
     }
 }
 
@@ -108,17 +110,17 @@ impl Case {
         all
     }
 
-    fn weir(self) -> Weir {
+    fn weir(self, times: Times) -> Weir {
         if self.worn {
             let bridge = "replay = { rate = \"5000/s\" }";
-            Weir { store: "max_size = \"32MiB\"\nsegment = \"256KiB\"", bridge, hub: "" }
+            Weir { store: times.worn, bridge, hub: "" }
         } else {
-            Weir { store: "max_size = \"128MiB\"", ..Weir::default() }
+            Weir { store: "max_size = \"128MiB\"\nsegment = \"8MiB\"", ..Weir::default() }
         }
     }
 
     async fn run_one(self, kind: Kind, times: Times) -> Figures {
-        let mut site = Site::start(kind, self).await;
+        let mut site = Site::start(kind, self, times).await;
         sleep(times.settles).await;
         if self.worn {
             site.fault(self.fault, true, times.outage).await;
@@ -175,7 +177,7 @@ struct Site {
 }
 
 impl Site {
-    async fn start(kind: Kind, case: Case) -> Self {
+    async fn start(kind: Kind, case: Case, times: Times) -> Self {
         let cloud = Cloud::start().await;
         let cable = Proxy::start(cloud.address()).await;
         cable.delay(ROUND_TRIP / 2);
@@ -193,7 +195,7 @@ impl Site {
             image.remount("noatime,lazytime,commit=60").unwrap();
         }
         let hub = free_address();
-        let machine = Machine::start(ground, hub, kind.recipe(hub, cable.address(), &case.weir())).await;
+        let machine = Machine::start(ground, hub, kind.recipe(hub, cable.address(), &case.weir(times))).await;
         let (stop, stop_live) = (CancellationToken::new(), CancellationToken::new());
         while cloud.book().connects_us.is_empty() {
             sleep(POLL).await;

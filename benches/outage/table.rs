@@ -79,7 +79,8 @@ pub(crate) fn verdicts(all: &[(&'static str, Kind, Figures)], backlog: Option<&B
     at_most("disk bytes per message in an outage, fresh segments", worst("clean", |it| it.bytes_out), 165.0);
     at_most("disk bytes per message in an outage, recycled segments", worst("worn", |it| it.bytes_out), 150.0);
     at_most("disk bytes per message with the link up", worst("clean", |it| it.bytes_up), 5.0);
-    at_most("flushes per commit, recycled segments", worst("worn", |it| it.flushes_per_commit), 1.05);
+    // Each change of segment costs some; a commit by itself is one flush, which a test of the store holds.
+    at_most("flushes per commit, changes of segment included", worst("worn", |it| it.flushes_per_commit), 1.5);
     let rate = of("clean").filter_map(|it| it.drain_per_s).reduce(f64::min);
     line("messages per second while draining, default settings", rate, 600.0 * 0.95, |figure, least| figure >= least);
     let twice = ROUND_TRIP.as_secs_f64() * 2000.0;
