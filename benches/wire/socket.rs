@@ -3,6 +3,7 @@
 //! `scripts/bench/wire` gives this program a network of its own, so that the octets of its IP packets, both ways, are
 //! those of this one connection: payload, MQTT, TLS, TCP and IP with every acknowledgement.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use weir::format::batch::{Compress, Encoding};
 use weir::model::{BootId, Format, Measure, Message, Name, Qos, Quality, Sample, Source, Stamp, TimeQuality, Topic};
 
 use crate::common::authority::Authority;
-use crate::common::mosquitto::Mosquitto;
+use crate::common::mosquitto::{Mosquitto, free_address_on};
 use crate::harness::{Gateway, quick};
 use crate::world::{Reading, World};
 
@@ -29,19 +30,23 @@ pub(crate) enum Way {
 /// A broker with a certificate.
 pub(crate) struct Cloud {
     authority: Authority,
-    broker: Mosquitto,
+    /// Where it speaks TLS.
+    address: SocketAddr,
+    _broker: Mosquitto,
 }
 
 impl Cloud {
     pub(crate) async fn start() -> Self {
         let authority = Authority::new();
         let (cert, key) = authority.server("cloud");
-        let lines = format!("certfile {}\nkeyfile {}\n", cert.display(), key.display());
-        Self { broker: Mosquitto::start_with(&lines).await, authority }
+        let address = free_address_on(Ipv4Addr::LOCALHOST);
+        let listener = format!("listener {} {}", address.port(), address.ip());
+        let lines = format!("{listener}\ncertfile {}\nkeyfile {}\n", cert.display(), key.display());
+        Self { _broker: Mosquitto::start_with(&lines).await, address, authority }
     }
 
     fn settings(&self, way: Way) -> Settings {
-        let (address, ca) = (self.broker.address(), self.authority.pem());
+        let (address, ca) = (self.address, self.authority.pem());
         let batch = match way {
             Way::Single(_) => String::new(),
             Way::Batch(encoding, compress, count) => format!(
