@@ -110,7 +110,8 @@ fn message(reading: Reading, format: Format) -> Message {
     let sample = Sample {
         sensor: Name::new(sensor).unwrap(),
         reading: Measure::named(measure, reading.unit, reading.decimals).is(reading.value),
-        stamp: Stamp { wall_ms: reading.time_ms, mono_ms: 1, boot, quality },
+        // Later than now, so that no record is older than `max_age`: a batch leaves when it is full.
+        stamp: Stamp { wall_ms: reading.time_ms + 630_720_000_000, mono_ms: 1, boot, quality },
         quality: Quality::Ok,
         sequence: reading.number,
     };
