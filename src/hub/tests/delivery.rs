@@ -46,6 +46,8 @@ impl Model {
                 found = self.resolve_debt(who, publish, likely, &topic, number);
             }
         }
+        let found =
+            found.or_else(|| self.clients[who].other_copy(publish, |msg| is_it(&self.messages, msg, &topic, number)));
         let Some(at) = found else {
             let owed = &self.clients[who].owed;
             return Err(format!("client {who} is not owed {topic} {publish:?}, but {owed:?}"));
@@ -106,15 +108,44 @@ impl Model {
         }
         let taken = |debt: &Debt| debt.taker.is_some() && fits(debt);
         let paid: Vec<usize> = (0..self.debts.len()).filter(|&at| taken(&self.debts[at])).collect();
-        paid.into_iter().find(|&at| {
-            let other = self.debts[at].taker;
-            let msg = self.debts[at].msg;
-            let free = |debt: &&mut Debt| {
-                debt.taker.is_none() && debt.msg == msg && other.is_some_and(|it| debt.fits(&it, it.id.is_some()))
-            };
-            let elsewhere = self.debts.iter_mut().find(free);
-            elsewhere.map(|debt| debt.taker = other).is_some()
-        })
+        paid.into_iter().find(|&at| self.free_up(at, &mut vec![at]))
+    }
+
+    /// Lets the delivery that seemed to pay the debt at `at` pay another one. `seen`: not these.
+    fn free_up(&mut self, at: usize, seen: &mut Vec<usize>) -> bool {
+        let (msg, Some(taker)) = (self.debts[at].msg, self.debts[at].taker) else { return true };
+        for other in 0..self.debts.len() {
+            let debt = &self.debts[other];
+            let fits = debt.msg == msg && debt.fits(&taker, taker.id.is_some());
+            if !fits || seen.contains(&other) {
+                continue;
+            }
+            seen.push(other);
+            if self.free_up(other, seen) {
+                self.debts[other].taker = Some(taker);
+                self.debts[at].taker = None;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Lets a delivery that seemed to pay another debt pay the one at `at`, if that other one can do without, or
+    /// is paid in the same way. `seen`: not these.
+    pub(super) fn cover(&mut self, at: usize, seen: &mut Vec<usize>) -> bool {
+        for other in 0..self.debts.len() {
+            let (debt, paid) = (&self.debts[at], &self.debts[other]);
+            let Some(taker) = paid.taker.filter(|taker| debt.fits(taker, taker.id.is_some())) else { continue };
+            if paid.msg != debt.msg || seen.contains(&other) {
+                continue;
+            }
+            seen.push(other);
+            if !paid.must || self.cover(other, seen) {
+                self.debts[at].taker = Some(taker);
+                return true;
+            }
+        }
+        false
     }
 
     /// The first time that the client sees a message.
@@ -138,9 +169,16 @@ impl Model {
         let skipped = |it: &Owed| expired(&messages[it.msg], now) || (messages[it.msg].big && conn.small);
         let waits = |it: &&Owed| it.must && it.stage == Stage::Waiting && same(it) && !skipped(it);
         let overtaken = client.owed.iter().find(waits);
-        ensure!(overtaken.is_none(), "client {who}: {owed:?} overtakes {overtaken:?}");
+        // It may be an earlier copy, of which nobody knew whether it had been routed.
+        let earlier = |it: &Owed| {
+            let alike = it.msg == owed.msg && it.qos == owed.qos && it.retain == owed.retain && it.ids == owed.ids;
+            alike && it.stage == Stage::Waiting && overtaken.is_none_or(|other| it.born < other.born)
+        };
+        let copy = overtaken.and_then(|_| client.owed.iter().position(earlier));
+        ensure!(overtaken.is_none() || copy.is_some(), "client {who}: {owed:?} overtakes {overtaken:?}");
         properties(msg, publish, now, conn.level == 5)?;
         let (number, window, had) = (conn.number, conn.window, owed.msg);
+        let at = copy.unwrap_or(at);
         client.had.insert(had);
         if owed.qos == 0 {
             client.owed.remove(at);
@@ -228,6 +266,18 @@ impl Client {
         };
         let likely = |owed: &Owed| !likely || if publish.dup { owed.born < self.risky } else { owed.must };
         self.owed.iter().position(|owed| likely(owed) && fits(owed))
+    }
+}
+
+impl Client {
+    /// The other one of two copies: which came first on a connection that knows no identifiers nobody could see.
+    fn other_copy(&mut self, publish: &Publish<'_>, is_it: impl Fn(usize) -> bool) -> Option<usize> {
+        let ids = ids_of(publish, self.level())?;
+        let alike = |it: &Owed| it.qos == publish.qos as u8 && it.retain == publish.retain && is_it(it.msg);
+        let waits = self.owed.iter().position(|it| alike(it) && it.stage == Stage::Waiting)?;
+        let came = self.owed.iter().position(|it| alike(it) && it.stage != Stage::Waiting && it.ids == ids)?;
+        self.owed[came].ids = std::mem::replace(&mut self.owed[waits].ids, ids);
+        Some(waits)
     }
 }
 

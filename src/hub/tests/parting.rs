@@ -1,7 +1,7 @@
 //! The model: connections begin and end, and sessions with them.
 
 use super::model::{Model, WINDOW};
-use super::session::{Answer, Client, Conn, FOREVER, Msg, Owed, Stage};
+use super::session::{Answer, Client, Conn, Debt, FOREVER, Msg, Owed, Stage};
 use super::steps::{Join, WILLS};
 
 impl Model {
@@ -32,8 +32,12 @@ impl Model {
         };
         let mut conn = self::conn(self.connections, join);
         (conn.heard, conn.will) = (self.now, will);
+        let small = conn.small;
         client.conn = Some(conn);
         client.answer(Answer::Connack(kept));
+        if small {
+            self.doubt_big_debts(who);
+        }
         self.route_will(old_will);
         kept
     }
@@ -95,6 +99,14 @@ impl Model {
         if client.conn.as_ref().is_some_and(|conn| conn.small) {
             client.was_small = moment;
             client.owed.iter_mut().for_each(|owed| owed.must &= !self.messages[owed.msg].big);
+        }
+    }
+
+    /// What this client may have been chosen for is given up on a connection that does not take it.
+    fn doubt_big_debts(&mut self, who: usize) {
+        let may_have = |debt: &&mut Debt| debt.candidates.iter().any(|it| it.who == who);
+        for debt in self.debts.iter_mut().filter(may_have) {
+            debt.must &= !self.messages[debt.msg].big;
         }
     }
 
