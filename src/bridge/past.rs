@@ -31,6 +31,9 @@ pub(super) struct Past {
 struct Versions {
     /// The peer said that it does not speak MQTT 5.
     old: bool,
+    /// The peer has spoken MQTT 5. What closes without a word since then is something before it, while it is away:
+    /// in 3.1.1 a session that opens just as it comes back would have no dedupe keys, for as long as it lasts.
+    modern: bool,
     /// Connections in a row that the peer closed before it answered.
     wordless: u32,
     /// The peer has answered in 3.1.1 after it had closed on MQTT 5: it is tried every other time.
@@ -77,13 +80,14 @@ impl Past {
 impl Versions {
     fn codec(&self, wanted: Version) -> Codec {
         let every = if self.perhaps_old { 2 } else { WORDLESS };
-        let old = self.old || self.wordless % every == every - 1;
+        let old = self.old || (!self.modern && self.wordless % every == every - 1);
         if wanted == Version::V4 || old { Codec::V4 } else { Codec::V5 }
     }
 
     fn learn(&mut self, codec: Codec, end: Result<(), &OpenError>) {
         match end {
             Ok(()) => {
+                self.modern |= codec == Codec::V5;
                 self.perhaps_old = codec == Codec::V4 && self.wordless > 0;
                 self.wordless = 0;
             }
@@ -168,7 +172,7 @@ mod tests {
         past.learn_version(1, Codec::V4, Ok(()));
         assert_eq!(versions(&mut past, 4), [5, 4, 5, 4], "it has answered in 3.1.1 once");
         past.learn_version(1, Codec::V5, Ok(()));
-        assert_eq!(versions(&mut past, 4), [5, 5, 5, 4]);
+        assert_eq!(versions(&mut past, 8), [5; 8], "it speaks MQTT 5, so it is something else that closes");
         past.learn_version(1, Codec::V5, Err(&OpenError::Refused(Refusal { code: 0x84, ..Refusal::default() })));
         assert_eq!(versions(&mut past, 3), [4, 4, 4]);
         assert_eq!(past.codec(0, Version::V5), Codec::V5, "another endpoint has said nothing");
