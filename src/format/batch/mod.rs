@@ -37,7 +37,7 @@ pub enum Encoding {
     Json = 0,
     /// A SenML pack in JSON (RFC 8428).
     Senml = 1,
-    /// Differences in CBOR: see [`delta`](self::delta).
+    /// Differences in CBOR: see the module `delta`.
     Delta = 2,
 }
 

@@ -3,8 +3,8 @@
 //! Sizes come from the real encoders, rates from the real filters; everything else that the figures
 //! rest on is a named constant here or a field of [`Assumptions`].
 //!
-//! Reading order: [`stream`] (what is published), [`bridge`] (what of it a bridge takes), [`disk`] (what
-//! that is on the card), [`link`] (what it is on the wire), [`warnings`].
+//! Reading order: `stream` (what is published), `bridge` (what of it a bridge takes), `disk` (what
+//! that is on the card), `link` (what it is on the wire), `warnings`.
 
 mod bridge;
 mod disk;
