@@ -40,10 +40,10 @@ impl Model {
         let mut found = None;
         for likely in [true, false] {
             let is_it = |msg: usize| is_it(&self.messages, msg, &topic, number);
-            let own = || self.clients[who].find(publish, likely, is_it);
-            found = found.or_else(own);
-            if found.is_none() {
-                found = self.resolve_debt(who, publish, likely, &topic, number);
+            found = self.clients[who].find(publish, likely, is_it);
+            found = found.or_else(|| self.resolve_debt(who, publish, likely, &topic, number));
+            if found.is_some() {
+                break;
             }
         }
         let found =
@@ -52,7 +52,49 @@ impl Model {
             let owed = &self.clients[who].owed;
             return Err(format!("client {who} is not owed {topic} {publish:?}, but {owed:?}"));
         };
+        let at = match self.overtaken(who, at) {
+            None => at,
+            Some(other) => self.instead(who, (at, other), publish, &topic, number)?,
+        };
         self.first(who, at, publish)
+    }
+
+    /// What should have come before the message at `at`; messages of shared subscriptions have no order.
+    fn overtaken(&self, who: usize, at: usize) -> Option<usize> {
+        let (client, messages) = (&self.clients[who], &self.messages);
+        let (owed, conn) = (&client.owed[at], client.conn.as_ref()?);
+        let msg = &messages[owed.msg];
+        let same = |it: &Owed| {
+            let other = &messages[it.msg];
+            // Messages without payload cannot be told apart.
+            let known = !other.empty && !msg.empty;
+            known && it.qos == owed.qos && other.topic == msg.topic && other.from == msg.from && it.born < owed.born
+        };
+        let skipped = |it: &Owed| expired(&messages[it.msg], self.now) || (messages[it.msg].big && conn.small);
+        let waits = |it: &Owed| it.must && !it.twice && it.stage == Stage::Waiting && same(it) && !skipped(it);
+        client.owed.iter().position(|it| !owed.shared && waits(it))
+    }
+
+    /// What a message may be that seems to overtake another one: an earlier copy, of which nobody knew whether it had
+    /// been routed, or one of a shared subscription.
+    fn instead(
+        &mut self,
+        who: usize,
+        (at, overtaken): (usize, usize),
+        publish: &Publish<'_>,
+        topic: &str,
+        number: Option<usize>,
+    ) -> Result<usize, String> {
+        let all = &self.clients[who].owed;
+        let (owed, other) = (&all[at], &all[overtaken]);
+        let earlier = |it: &Owed| {
+            let alike = it.msg == owed.msg && it.qos == owed.qos && it.retain == owed.retain && it.ids == owed.ids;
+            alike && it.stage == Stage::Waiting && it.born < other.born
+        };
+        let complaint = format!("client {who}: {owed:?} overtakes {other:?}");
+        let copy = all.iter().position(earlier);
+        let shared = |model: &mut Self, likely| model.resolve_debt(who, publish, likely, topic, number);
+        copy.or_else(|| shared(self, true)).or_else(|| shared(self, false)).ok_or(complaint)
     }
 
     /// The topic, and the alias if it comes with one.
@@ -85,9 +127,9 @@ impl Model {
         let at = self.find_debt(&taker, with_id, topic, number, likely)?;
         let debt = &mut self.debts[at];
         debt.taker = Some(taker);
-        let (msg, must, born, stage) = (debt.msg, debt.must, debt.born, Stage::Waiting);
-        let (ids, owed) = (ids.unwrap_or_default(), &mut self.clients[who].owed);
-        owed.push(Owed { msg, qos, retain, ids, must, stage, born, seen: 0, on: 0, released_on: 0 });
+        let (ids, new) = (ids.unwrap_or_default(), Owed::new(debt.msg, (qos, retain), debt.must, debt.born));
+        let owed = &mut self.clients[who].owed;
+        owed.push(Owed { ids, shared: true, ..new });
         Some(owed.len() - 1)
     }
 
@@ -113,10 +155,10 @@ impl Model {
 
     /// Lets the delivery that seemed to pay the debt at `at` pay another one. `seen`: not these.
     fn free_up(&mut self, at: usize, seen: &mut Vec<usize>) -> bool {
-        let (msg, Some(taker)) = (self.debts[at].msg, self.debts[at].taker) else { return true };
+        let Some(taker) = self.debts[at].taker else { return true };
         for other in 0..self.debts.len() {
             let debt = &self.debts[other];
-            let fits = debt.msg == msg && debt.fits(&taker, taker.id.is_some());
+            let fits = self.alike(at, other) && debt.fits(&taker, taker.id.is_some());
             if !fits || seen.contains(&other) {
                 continue;
             }
@@ -136,7 +178,7 @@ impl Model {
         for other in 0..self.debts.len() {
             let (debt, paid) = (&self.debts[at], &self.debts[other]);
             let Some(taker) = paid.taker.filter(|taker| debt.fits(taker, taker.id.is_some())) else { continue };
-            if paid.msg != debt.msg || seen.contains(&other) {
+            if !self.alike(at, other) || seen.contains(&other) {
                 continue;
             }
             seen.push(other);
@@ -146,6 +188,13 @@ impl Model {
             }
         }
         false
+    }
+
+    /// Whether nobody could tell the messages of two debts apart.
+    fn alike(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (self.debts[one].msg, self.debts[other].msg);
+        let (a, b) = (&self.messages[one], &self.messages[other]);
+        one == other || (a.empty && b.empty && a.topic == b.topic)
     }
 
     /// The first time that the client sees a message.
@@ -160,26 +209,8 @@ impl Model {
         ensure!(!(publish.dup && unsent), "client {who}: DUP the first time: {publish:?}");
         ensure!(!(unsent && expired(msg, now)), "client {who}: expired at {:?}, now {now}: {publish:?}", msg.expires);
         ensure!(!(msg.big && conn.small), "client {who} takes no packet that large");
-        let same = |it: &Owed| {
-            let other = &messages[it.msg];
-            // Messages without payload cannot be told apart.
-            let known = !other.empty && !msg.empty;
-            known && it.qos == owed.qos && other.topic == msg.topic && other.from == msg.from && it.born < owed.born
-        };
-        let skipped = |it: &Owed| expired(&messages[it.msg], now) || (messages[it.msg].big && conn.small);
-        let waits = |it: &&Owed| it.must && it.stage == Stage::Waiting && same(it) && !skipped(it);
-        let overtaken = client.owed.iter().find(waits);
-        // It may be an earlier copy, of which nobody knew whether it had been routed.
-        let earlier = |it: &Owed| {
-            let alike = it.msg == owed.msg && it.qos == owed.qos && it.retain == owed.retain && it.ids == owed.ids;
-            alike && it.stage == Stage::Waiting && overtaken.is_none_or(|other| it.born < other.born)
-        };
-        let copy = overtaken.and_then(|_| client.owed.iter().position(earlier));
-        ensure!(overtaken.is_none() || copy.is_some(), "client {who}: {owed:?} overtakes {overtaken:?}");
         properties(msg, publish, now, conn.level == 5)?;
-        let (number, window, had) = (conn.number, conn.window, owed.msg);
-        let at = copy.unwrap_or(at);
-        client.had.insert(had);
+        let (number, window) = (conn.number, conn.window);
         if owed.qos == 0 {
             client.owed.remove(at);
             return Ok(());

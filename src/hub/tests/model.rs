@@ -38,6 +38,7 @@ impl Model {
 
     /// Time passes until `now`.
     pub(super) fn pass(&mut self, now: Ms) {
+        let closing = self.closing.len();
         while let Some((at, due)) = self.next_due().filter(|(at, _)| *at <= now) {
             self.now = self.now.max(at);
             match due {
@@ -48,6 +49,11 @@ impl Model {
                 }
                 Due::End(who) => self.end_session(who),
             }
+        }
+        // What happens in one moment has no order: a will may reach a connection that ends with its sender's.
+        for at in closing..self.closing.len() {
+            let who = self.closing[at].0;
+            self.clients[who].risky = self.next_moment();
         }
         self.now = now;
     }

@@ -76,7 +76,7 @@ impl Model {
 
     fn owed(&self, msg: usize, qos: u8, retain: bool, sure: Sure) -> Owed {
         let (must, born) = (sure == Sure::Yes, self.moment);
-        Owed { msg, qos, retain, ids: Vec::new(), must, stage: Stage::Waiting, born, seen: 0, on: 0, released_on: 0 }
+        Owed::new(msg, (qos, retain), must, born)
     }
 
     fn owe(&mut self, who: usize, owed: Owed, again: bool) {
@@ -85,15 +85,14 @@ impl Model {
         let online = client.conn.is_some();
         if again {
             // What this very routing has added does not count: a client may get one copy for each no-local wish.
-            let known = client.owed.iter_mut().find(|it| it.msg == owed.msg && it.born < owed.born);
+            let before = |it: &&mut Owed| it.msg == owed.msg && it.born < owed.born && it.retain == owed.retain;
+            let known = client.owed.iter_mut().find(before);
             if let Some(known) = known {
                 // Routed then or now, but once: it is certain when both times would have given the same, and if
                 // it was routed then, no connection has given it up since because it is too large.
                 let given_up = big && known.born < client.was_small;
                 known.must |= owed.must && known.qos == owed.qos && !given_up;
-                return;
-            }
-            if client.had.contains(&owed.msg) {
+                known.twice = true;
                 return;
             }
         }
@@ -123,10 +122,11 @@ impl Model {
         }
         let any = !groups.is_empty();
         for debt in groups.into_values() {
-            let known = again && self.debts.iter().any(|it| it.msg == msg && it.group == debt.group);
-            let had = again && self.clients.iter().any(|client| client.had.contains(&msg));
-            if !known && !had {
-                self.debts.push(debt);
+            let known = self.debts.iter_mut().find(|it| again && it.msg == msg && it.group == debt.group);
+            match known {
+                // Routed then, to those who were there, or now.
+                Some(known) => known.candidates.extend(debt.candidates),
+                None => self.debts.push(debt),
             }
         }
         any

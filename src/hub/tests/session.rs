@@ -1,6 +1,6 @@
 //! The model: what the specification says a server remembers of each client.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Milliseconds since the start.
 pub(super) type Ms = u64;
@@ -44,6 +44,10 @@ pub(super) struct Owed {
     pub(super) ids: Vec<u32>,
     /// Whether it has to come; else it may.
     pub(super) must: bool,
+    /// It came by a shared subscription, whose messages have no order among the others (section 4.6).
+    pub(super) shared: bool,
+    /// It was owed then, or once more later: which of both is not known.
+    pub(super) twice: bool,
     pub(super) stage: Stage,
     /// When it was owed, in the order of what happened.
     pub(super) born: u64,
@@ -55,6 +59,12 @@ pub(super) struct Owed {
 }
 
 impl Owed {
+    /// Something that waits, of this QoS and RETAIN flag.
+    pub(super) fn new(msg: usize, (qos, retain): (u8, bool), must: bool, born: u64) -> Self {
+        let (shared, twice, ids, stage) = (false, false, Vec::new(), Stage::Waiting);
+        Self { msg, qos, retain, ids, must, shared, twice, stage, born, seen: 0, on: 0, released_on: 0 }
+    }
+
     pub(super) fn id(&self) -> Option<u16> {
         match self.stage {
             Stage::Waiting => None,
@@ -166,8 +176,6 @@ pub(super) struct Client {
     pub(super) lives: bool,
     pub(super) subs: BTreeMap<&'static str, Sub>,
     pub(super) owed: Vec<Owed>,
-    /// Messages it has had.
-    pub(super) had: HashSet<usize>,
     /// Its QoS 2 ids between PUBLISH and PUBREL.
     pub(super) inbound: BTreeMap<u16, Sure>,
     pub(super) expiry: Ms,
