@@ -11,8 +11,8 @@ pub(crate) enum Step {
     Epoch,
     /// The two positions of a partly filled block.
     Positions,
-    /// The older copy of the ledger before the newer one.
-    OlderCopy,
+    /// The copy of the ledger that is on the disk for sure after the other one.
+    SureCopy,
     /// The name of a replacement only when it is whole.
     Draft,
     /// Replaced segments only after their replacement.
@@ -32,7 +32,7 @@ pub(crate) const STEPS: [Step; 10] = [
     Step::SealSum,
     Step::Epoch,
     Step::Positions,
-    Step::OlderCopy,
+    Step::SureCopy,
     Step::Draft,
     Step::Order,
     Step::Gap,

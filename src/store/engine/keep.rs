@@ -53,29 +53,31 @@ impl Engine {
         Ok(file)
     }
 
-    /// Writes both copies, the older one first, flushed before the other is touched. Acknowledgements become durable by it.
+    /// Writes both copies, the sure one last, each flushed before the other is touched. Acknowledgements become
+    /// durable by it.
     pub(super) fn write_ledger(&mut self) -> io::Result<()> {
         let file = self.ledger_file();
         let file = self.noted(file)?;
-        self.generation += 1;
         let most = ledger::gaps_of_each(self.chains.len());
         let entry = |chain: &mut super::Chain| {
             chain.gaps.squeeze(most, chain.ack);
             Entry { key: chain.key.clone(), ack: chain.ack, gaps: chain.gaps.clone() }
         };
         let chains = self.chains.iter_mut().map(entry).collect();
-        let ledger = Ledger { generation: self.generation, id: self.id, start: self.start, chains };
-        let mut bytes = ledger.encode();
-        bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
-        // The newest whole copy is the last one to be touched, whatever happened before.
-        let turned = u64::from(is_left_out(Step::OlderCopy));
-        for slot in [1 - self.newest_slot, self.newest_slot].map(|slot| slot ^ turned) {
+        let mut ledger = Ledger { generation: self.generation, id: self.id, start: self.start, chains };
+        // A whole copy that is on the disk for sure is the last one to be touched, whatever happened before.
+        let turned = u64::from(is_left_out(Step::SureCopy));
+        for slot in [1 - self.sure_slot, self.sure_slot].map(|slot| slot ^ turned) {
+            self.generation += 1;
+            ledger.generation = self.generation;
+            let mut bytes = ledger.encode();
+            bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
             let written = file.write_at(&bytes, slot * ledger::SLOT as u64);
             self.noted(written)?;
             self.totals.bytes_written += bytes.len() as u64;
             let synced = file.sync_data(Flush::Ledger);
             self.flushed(synced)?;
-            self.newest_slot = slot;
+            self.sure_slot = slot;
         }
         self.ledger = Some(file);
         self.chains.iter_mut().for_each(|chain| chain.durable = chain.ack);

@@ -58,8 +58,8 @@ pub(crate) struct Engine {
     generation: u64,
     /// Segments whose place others have taken, to be removed as soon as the ledger knows.
     outdated: Vec<FileOf>,
-    /// The copy of the ledger that is known to be whole and newest.
-    newest_slot: u64,
+    /// The copy of the ledger that is whole, and on the disk for sure.
+    sure_slot: u64,
     ready: bool,
     next_number: u64,
     pub(crate) chains: Vec<Chain>,

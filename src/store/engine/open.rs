@@ -50,7 +50,7 @@ impl Engine {
             ledger: None,
             generation: 0,
             outdated: Vec::new(),
-            newest_slot: 1,
+            sure_slot: 1,
             ready: false,
             next_number: 1,
             chains: Vec::new(),
@@ -77,7 +77,7 @@ impl Engine {
             return;
         };
         (self.id, self.start, self.generation) = (ledger.id, ledger.start, ledger.generation);
-        self.newest_slot = slot;
+        self.sure_slot = slot;
         for entry in ledger.chains {
             if let Some(index) = self.chain(&entry.key) {
                 let chain = &mut self.chains[index];
@@ -275,12 +275,14 @@ impl Engine {
     }
 }
 
-/// The better of the two copies and its slot, and how many are damaged though something is in them.
+/// The newer copy with the slot of the older one, if both are whole, and how many are damaged though something
+/// is in them. A killed run may have left the newer one in the page cache only: it is true, but only the older
+/// one, flushed before the newer was begun, is on the disk for sure.
 fn read_ledger(disk: &dyn Disk, names: &[String]) -> Result<(Option<(u64, Ledger)>, u64), OpenError> {
     if !names.iter().any(|text| text == name::LEDGER) {
         return Ok((None, 0));
     }
-    let mut best: Option<(u64, Ledger)> = None;
+    let mut good: Vec<(u64, Ledger)> = Vec::new();
     let mut damaged = 0;
     for slot in 0..2_u64 {
         let mut bytes = vec![0; ledger::SLOT];
@@ -289,12 +291,11 @@ fn read_ledger(disk: &dyn Disk, names: &[String]) -> Result<(Option<(u64, Ledger
         }
         match ledger::judge(&bytes) {
             Slot::Newer { version, writer } => return Err(OpenError::Newer { version, writer }),
-            Slot::Good(found) if best.as_ref().is_none_or(|(_, best)| best.generation < found.generation) => {
-                best = Some((slot, found))
-            }
-            Slot::Good(_) => {}
+            Slot::Good(found) => good.push((slot, found)),
             Slot::Bad => damaged += u64::from(bytes.iter().any(|&byte| byte != 0)),
         }
     }
-    Ok((best, damaged))
+    good.sort_by_key(|(_, ledger)| ledger.generation);
+    let sure = good.first().map(|(slot, _)| *slot);
+    Ok((sure.zip(good.pop().map(|(_, newest)| newest)), damaged))
 }

@@ -2,6 +2,7 @@
 //!
 //! The file has two copies in slots of fixed size. They are written one after the other, each
 //! flushed, so at every moment at least one is whole; the space is reserved at the first start.
+//! Each copy has a generation of its own: the older of two whole ones is on the disk for sure.
 
 use super::bytes::{Reader, put_name};
 use super::header::{self, Opened};
@@ -28,7 +29,7 @@ pub(crate) fn gaps_of_each(chains: usize) -> usize {
 /// One copy of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Ledger {
-    /// Counts the writes; the higher of two whole copies is true.
+    /// Counts the copies written; the higher of two whole copies is true.
     pub(crate) generation: u64,
     pub(crate) id: StoreId,
     /// The last start number that was given out.
