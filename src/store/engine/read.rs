@@ -118,8 +118,9 @@ impl Engine {
             return Ok(());
         }
         let number = self.chains[index].segments[position].name.number;
-        match self.chains[index].loaded(number).map(|loaded| loaded.seen) {
-            Some(Some(seen)) if follow => {
+        match self.chains[index].loaded(number).map(|loaded| (loaded.seen, loaded.before)) {
+            // What came before it may have rotted since, and be shorter now.
+            Some((Some(seen), before)) if follow && self.follows(index, position, before) => {
                 self.chains[index].checked = Some((number, seen));
                 return Ok(());
             }
@@ -149,6 +150,13 @@ impl Engine {
         let upto = last.then_some(self.chains[index].written);
         self.check_links(index, position, &runs, upto, follow);
         Ok(())
+    }
+
+    /// Whether the segment before a sealed one still ends where it did when that one's link to it was checked.
+    fn follows(&self, index: usize, position: usize, before: Option<u64>) -> bool {
+        let chain = &self.chains[index];
+        let number = position.checked_sub(1).map(|previous| chain.segments[previous].name.number);
+        chain.checked.is_none_or(|(checked, last)| Some(checked) != number || Some(last) == before)
     }
 
     /// Scans a segment again and tells what has gone missing in it.

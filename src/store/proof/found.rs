@@ -1,10 +1,15 @@
 //! Stories that once ended badly, and the shortest form of each.
 
+use std::sync::Arc;
+
 use super::rig::Setup;
 use super::story;
+use crate::model::Name;
 use crate::store::disk::sim::SimDisk;
 use crate::store::engine::Engine;
+use crate::store::gap::Cause;
 use crate::store::settings::{Settings, WhenFull};
+use crate::store::types::ChainKey;
 
 const SEGMENT: u64 = 16 * 1024;
 
@@ -46,4 +51,40 @@ fn a_kill_and_a_power_cut_in_the_middle_of_two_ledgers_leave_one() {
             assert_eq!(open(&disk, 4).id(), id, "seed {seed}, killed at {killed}, cut at {cut}");
         }
     }
+}
+
+/// What rots in a segment that is read once more, while the one behind it was still known from the first time, was
+/// skipped and told to nobody.
+#[test]
+fn seed_1666_rot_is_told_also_when_the_next_segment_was_read_before() {
+    story(1666, Setup { rots: true, ..Setup::default() }).unwrap();
+}
+
+#[test]
+fn rot_at_the_end_of_a_segment_is_told_also_when_the_next_one_was_read_before() {
+    let disk = SimDisk::new(1);
+    let mut engine = open(&disk, 1);
+    let index = engine.chain(&ChainKey { queue: Name::new("cloud").unwrap(), class: 2 }).unwrap();
+    for sequence in 1..=20 {
+        engine.append(index, sequence, &[Arc::from([sequence as u8; 3000])]).unwrap();
+    }
+    let (ends, last) = (engine.chains[index].segments.iter().map(|it| it.last).collect::<Vec<_>>(), 20);
+    assert!(ends.len() > 4, "{ends:?}");
+    // The receiver reads the first, who thins the fourth, the receiver the second: the first is forgotten.
+    assert_eq!(engine.read(index, 1, 1).unwrap()[0].sequence, 1);
+    let fourth = engine.sealed(index).into_iter().find(|it| it.last == ends[3]).unwrap();
+    assert!(!engine.read_sealed(index, &fourth, 0, 1).unwrap().is_empty());
+    assert_eq!(engine.read(index, ends[0] + 1, 1).unwrap()[0].sequence, ends[0] + 1);
+    let (name, image) = disk.image().into_iter().find(|(name, _)| name.ends_with("~0000000000000001.seg")).unwrap();
+    let rotten = image.windows(100).position(|window| window == [ends[0] as u8; 100]).unwrap();
+    disk.flip_at(&name, rotten as u64);
+    // Its connection was lost, it reads again from the first.
+    let mut seen: Vec<u64> = Vec::new();
+    while seen.last() != Some(&last) {
+        let from = seen.last().map_or(1, |sequence| sequence + 1);
+        seen.extend(engine.read(index, from, 10_000).unwrap().iter().map(|record| record.sequence));
+    }
+    assert_eq!(seen, (1..=last).filter(|sequence| *sequence != ends[0]).collect::<Vec<_>>());
+    let gaps: Vec<_> = engine.chains[index].gaps.list.iter().map(|gap| (gap.first, gap.last, gap.cause)).collect();
+    assert_eq!(gaps, [(ends[0], ends[0], Cause::Damage)]);
 }
