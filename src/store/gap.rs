@@ -115,9 +115,20 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// How many of its records have a higher sequence than `ack`.
-    fn beyond(&self, ack: u64) -> u64 {
-        if self.first > ack { self.records } else { self.records.min(self.last.saturating_sub(ack)) }
+    /// How many of its records have a higher sequence than `ack`, which it reaches beyond; `gaps` are all there are.
+    fn beyond(&self, ack: u64, gaps: &[Gap]) -> u64 {
+        if self.first > ack {
+            return self.records;
+        }
+        // What is missing between its ends and does not count here counts in a gap without holes.
+        let inner = |gap: &&Gap| self.exact && !self.is_whole() && gap.is_whole();
+        let others: u64 = gaps.iter().filter(inner).map(|gap| gap.within(ack + 1, self.last)).sum();
+        self.records.min((self.last - ack).saturating_sub(others))
+    }
+
+    /// Whether everything between both ends is missing on its account.
+    fn is_whole(&self) -> bool {
+        self.exact && self.records == self.last - self.first + 1
     }
 
     /// How many of its records lie between two sequences.
@@ -274,7 +285,7 @@ impl Gaps {
 
 /// How many records of all these gaps have a higher sequence than `ack`.
 pub(crate) fn beyond(gaps: &[Gap], ack: u64) -> u64 {
-    gaps.iter().filter(|gap| gap.last > ack).map(|gap| gap.beyond(ack)).sum()
+    gaps.iter().filter(|gap| gap.last > ack).map(|gap| gap.beyond(ack, gaps)).sum()
 }
 
 #[cfg(test)]
@@ -314,6 +325,13 @@ mod tests {
         assert_eq!((ranges(&gaps), gaps.list[0].exact), (vec![(1, 9, 5)], false));
         assert!(!gaps.cover(2, 2));
         assert_eq!((beyond(&gaps.list, 0), beyond(&gaps.list, 7), gaps.dropped.of(Cause::Expired)), (5, 2, 5));
+    }
+
+    #[test]
+    fn an_acknowledgement_inside_a_gap_with_another_one_in_it_leaves_what_is_missing_behind_it() {
+        let (whole, inner) = (Gap { records: 24, ..gap(Cause::Quota, 1, 37) }, gap(Cause::NotKept, 17, 29));
+        let missing = [0, 8, 20, 33, 37].map(|ack| beyond(&[whole, inner], ack));
+        assert_eq!(missing, [37, 29, 17, 4, 0]);
     }
 
     #[test]
