@@ -185,11 +185,13 @@ impl Engine {
 
     /// Checks a tail: all of it when recovery brought it, else its link to the segment before.
     pub(super) fn check_tail(&mut self, index: usize, position: usize) {
-        let Some(tail) = self.chains[index].tail.as_mut() else { return };
-        let count = if tail.linked { 1 } else { usize::MAX };
+        let chain = &mut self.chains[index];
+        let Some(tail) = chain.tail.as_mut() else { return };
+        // What came before acknowledgements alone was there too.
+        let (count, upto) = if tail.linked { (1, None) } else { (usize::MAX, Some(chain.written)) };
         let runs: Vec<Run> = tail.runs.iter().take(count).copied().collect();
         tail.linked = true;
-        self.check_links(index, position, &runs, None, true);
+        self.check_links(index, position, &runs, upto, true);
     }
 
     /// Tells every break in the chain of frames. The link to the segment before counts if that one
@@ -204,7 +206,9 @@ impl Engine {
             // It is checked again: what came before it is what came before it the first time.
             _ => chain.loaded(number).and_then(|loaded| loaded.before),
         };
-        let mut seen = known.or(runs.first().map(|run| run.after)).unwrap_or(0);
+        let begins = known.or(runs.first().map(|run| run.after));
+        // Without even a header nobody can say where it begins.
+        let Some(mut seen) = begins.or_else(|| Some(self.header(index, position)?.after)) else { return };
         for run in runs {
             self.missing(index, seen + 1, run.after);
             seen = seen.max(run.last);
@@ -212,7 +216,7 @@ impl Engine {
         if let Some(upto) = upto {
             self.missing(index, seen + 1, upto);
         }
-        if follow && !self.is_tail(index, position) && (known.is_some() || !runs.is_empty()) {
+        if follow && !self.is_tail(index, position) {
             let chain = &mut self.chains[index];
             chain.checked = Some((number, seen));
             chain

@@ -11,7 +11,9 @@ use crate::store::gap::Cause;
 use crate::store::settings::{Settings, WhenFull};
 use crate::store::types::ChainKey;
 
-const SEGMENT: u64 = 16 * 1024;
+const SEGMENT: u64 = 32 * 1024;
+/// The length of a record that shares no block.
+const LEN: usize = 5000;
 
 fn settings() -> Settings {
     Settings {
@@ -26,6 +28,37 @@ fn settings() -> Settings {
 
 fn open(disk: &SimDisk, seed: u64) -> Engine {
     Engine::open(Box::new(disk.clone()), settings(), seed, None).expect("it is not locked")
+}
+
+/// A store with so many records in one chain, each in blocks of its own.
+fn filled(disk: &SimDisk, records: u64) -> (Engine, usize) {
+    let mut engine = open(disk, 1);
+    let index = engine.chain(&ChainKey { queue: Name::new("cloud").unwrap(), class: 2 }).unwrap();
+    for sequence in 1..=records {
+        engine.append(index, sequence, &[Arc::from([sequence as u8; LEN])]).unwrap();
+    }
+    (engine, index)
+}
+
+/// Flips a bit of one of those records.
+fn rot(disk: &SimDisk, sequence: u64) {
+    let place = |image: &[u8]| image.windows(100).position(|window| window == [sequence as u8; 100]);
+    let (name, at) = disk.image().iter().find_map(|(name, image)| Some((name.clone(), place(image)?))).unwrap();
+    disk.flip_at(&name, at as u64);
+}
+
+/// The sequences a receiver gets until it has `last`.
+fn read_all(engine: &mut Engine, index: usize, last: u64) -> Vec<u64> {
+    let mut seen: Vec<u64> = Vec::new();
+    while seen.last() != Some(&last) {
+        let from = seen.last().map_or(1, |sequence| sequence + 1);
+        seen.extend(engine.read(index, from, 10_000).unwrap().iter().map(|record| record.sequence));
+    }
+    seen
+}
+
+fn gaps(engine: &Engine, index: usize) -> Vec<(u64, u64, Cause)> {
+    engine.chains[index].gaps.list.iter().map(|gap| (gap.first, gap.last, gap.cause)).collect()
 }
 
 /// A kill while the ledger was written, then a power cut while the next run wrote it: both copies were torn, and
@@ -63,28 +96,39 @@ fn seed_1666_rot_is_told_also_when_the_next_segment_was_read_before() {
 #[test]
 fn rot_at_the_end_of_a_segment_is_told_also_when_the_next_one_was_read_before() {
     let disk = SimDisk::new(1);
-    let mut engine = open(&disk, 1);
-    let index = engine.chain(&ChainKey { queue: Name::new("cloud").unwrap(), class: 2 }).unwrap();
-    for sequence in 1..=20 {
-        engine.append(index, sequence, &[Arc::from([sequence as u8; 3000])]).unwrap();
-    }
-    let (ends, last) = (engine.chains[index].segments.iter().map(|it| it.last).collect::<Vec<_>>(), 20);
+    let (mut engine, index) = filled(&disk, 16);
+    let (ends, last) = (engine.chains[index].segments.iter().map(|it| it.last).collect::<Vec<_>>(), 16);
     assert!(ends.len() > 4, "{ends:?}");
     // The receiver reads the first, who thins the fourth, the receiver the second: the first is forgotten.
     assert_eq!(engine.read(index, 1, 1).unwrap()[0].sequence, 1);
     let fourth = engine.sealed(index).into_iter().find(|it| it.last == ends[3]).unwrap();
     assert!(!engine.read_sealed(index, &fourth, 0, 1).unwrap().is_empty());
     assert_eq!(engine.read(index, ends[0] + 1, 1).unwrap()[0].sequence, ends[0] + 1);
-    let (name, image) = disk.image().into_iter().find(|(name, _)| name.ends_with("~0000000000000001.seg")).unwrap();
-    let rotten = image.windows(100).position(|window| window == [ends[0] as u8; 100]).unwrap();
-    disk.flip_at(&name, rotten as u64);
+    rot(&disk, ends[0]);
     // Its connection was lost, it reads again from the first.
-    let mut seen: Vec<u64> = Vec::new();
-    while seen.last() != Some(&last) {
-        let from = seen.last().map_or(1, |sequence| sequence + 1);
-        seen.extend(engine.read(index, from, 10_000).unwrap().iter().map(|record| record.sequence));
-    }
+    let seen = read_all(&mut engine, index, last);
     assert_eq!(seen, (1..=last).filter(|sequence| *sequence != ends[0]).collect::<Vec<_>>());
-    let gaps: Vec<_> = engine.chains[index].gaps.list.iter().map(|gap| (gap.first, gap.last, gap.cause)).collect();
-    assert_eq!(gaps, [(ends[0], ends[0], Cause::Damage)]);
+    assert_eq!(gaps(&engine, index), [(ends[0], ends[0], Cause::Damage)]);
+}
+
+/// Rot in the last frame with records, when acknowledgements behind it still showed that it had been there, was
+/// told only until something was written behind it.
+#[test]
+fn seed_31911_rot_behind_the_last_record_is_told() {
+    story(31_911, Setup { rots: true, ..Setup::default() }).unwrap();
+}
+
+#[test]
+fn a_rotten_last_frame_is_told_when_acknowledgements_show_that_it_was_there() {
+    let disk = SimDisk::new(1);
+    let (mut engine, index) = filled(&disk, 2);
+    engine.chains[index].ack = 1;
+    engine.write_ack(index).unwrap();
+    drop(engine);
+    rot(&disk, 2);
+    let mut engine = open(&disk.kill(), 2);
+    assert_eq!(gaps(&engine, index), [(2, 2, Cause::Damage)]);
+    engine.append(index, 3, &[Arc::from([3; LEN])]).unwrap();
+    assert_eq!(read_all(&mut engine, index, 3), [3]);
+    assert_eq!(gaps(&engine, index), [(2, 2, Cause::Damage)]);
 }
