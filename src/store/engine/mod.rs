@@ -63,6 +63,8 @@ pub(crate) struct Engine {
     ready: bool,
     next_number: u64,
     pub(crate) chains: Vec<Chain>,
+    /// Acknowledgements that recovery found, by mark, of chains that nothing else tells of.
+    orphans: Vec<(u64, u64)>,
     /// Segments of any chain whose records are all delivered or told as lost.
     spares: VecDeque<FileOf>,
     /// Segments that failed; their files go when the disk lets them.
@@ -212,7 +214,11 @@ impl Engine {
         if self.chains.len() >= CHAINS || self.chains.iter().any(|chain| chain.mark == mark) {
             return None;
         }
-        self.chains.push(Chain::new(key.clone()));
+        let mut chain = Chain::new(key.clone());
+        // It may have delivered records without ever writing one: their sequences are not used again.
+        chain.ack = self.orphans.iter().filter(|orphan| orphan.0 == mark).map(|orphan| orphan.1).max().unwrap_or(0);
+        chain.handed = chain.ack;
+        self.chains.push(chain);
         Some(self.chains.len() - 1)
     }
 

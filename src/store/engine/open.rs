@@ -54,6 +54,7 @@ impl Engine {
             ready: false,
             next_number: 1,
             chains: Vec::new(),
+            orphans: Vec::new(),
             spares: VecDeque::new(),
             condemned: Vec::new(),
             totals: Totals::default(),
@@ -105,8 +106,9 @@ impl Engine {
             }
         }
         for (mark, ack) in acks {
-            if let Some(chain) = self.chains.iter_mut().find(|chain| chain.mark == mark) {
-                chain.ack = chain.ack.max(ack);
+            match self.chains.iter_mut().find(|chain| chain.mark == mark) {
+                Some(chain) => chain.ack = chain.ack.max(ack),
+                None => self.orphans.push((mark, ack)),
             }
         }
         Ok(())
