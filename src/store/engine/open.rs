@@ -142,6 +142,7 @@ impl Engine {
     /// Notes what the ledger does not know yet of segments that took the place of others. The ledger of the
     /// new run tells it.
     fn note_replaced(&mut self) {
+        let mut newest = self.generation;
         let old: Vec<SegmentName> = self.outdated.iter().filter_map(|file| SegmentName::parse(&file.name)).collect();
         for index in 0..self.chains.len() {
             for position in 0..self.chains[index].segments.len() {
@@ -152,9 +153,12 @@ impl Engine {
                 let header = self.header(index, position);
                 if let Some(header) = header.filter(|header| header.thinned.generation >= self.generation) {
                     self.note_thinned(index, &header);
+                    newest = newest.max(header.thinned.generation);
                 }
             }
         }
+        // The copy that went with the last power may have been newer: the next one says that it knows of them.
+        self.generation = newest;
     }
 
     fn take_chain(

@@ -134,6 +134,13 @@ fn a_rotten_last_frame_is_told_when_acknowledgements_show_that_it_was_there() {
     assert_eq!(read_all(&mut engine, index, 3), [3]);
     assert_eq!(gaps(&engine, index), [(2, 2, Cause::Damage)]);
 }
+/// A replacement, made beside the newer copy of a ledger of which a cut left only the older one, was counted by
+/// two starts.
+#[test]
+fn seed_50224_a_replacement_counts_once() {
+    story(50_224, Setup::default()).unwrap();
+}
+
 /// An acknowledgement of a chain that had nothing else on the disk was forgotten by one start and believed by the
 /// next: by then it spoke of other records.
 #[test]
