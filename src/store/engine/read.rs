@@ -73,6 +73,9 @@ impl Engine {
     ) -> io::Result<Vec<Record>> {
         let mut batch = Batch { from, room: max_bytes.max(1), records: Vec::new() };
         self.read_segment(index, position, &mut batch, false)?;
+        // What lies beyond was written again, to the next segment, after a failed flush: that one has it.
+        let last = self.chains[index].segments[position].last;
+        batch.records.retain(|record| record.sequence <= last);
         Ok(batch.records)
     }
 

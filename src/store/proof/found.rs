@@ -141,6 +141,12 @@ fn seed_50224_a_replacement_counts_once() {
     story(50_224, Setup::default()).unwrap();
 }
 
+/// Records that a segment and, after a failed flush, the next one have too were read by who thins in both.
+#[test]
+fn seed_10608_who_thins_reads_each_record_once() {
+    story(10_608, Setup { fails: true, ..Setup::default() }).unwrap();
+}
+
 /// An acknowledgement of a chain that had nothing else on the disk was forgotten by one start and believed by the
 /// next: by then it spoke of other records.
 #[test]
