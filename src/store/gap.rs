@@ -217,6 +217,20 @@ impl Gaps {
         self.list.insert(place, gap);
     }
 
+    /// Adds what a replacement lacks; it has records behind the gap, up to `last`. Where they are nothing is missing
+    /// any more: what an earlier replacement lacked becomes a part of the gap, or ends where it does.
+    pub(crate) fn thin(&mut self, gap: Gap, last: u64, seen: u64) {
+        let inside = |other: &Gap| gap.first <= other.first && other.last <= last;
+        let free = |other: &mut Gap| other.cause == gap.cause && !other.told && other.id > seen && inside(other);
+        let before: u64 = self.list.extract_if(.., free).map(|other| other.records).sum();
+        for other in self.list.iter_mut().filter(|other| other.last > gap.last && other.first <= last) {
+            (other.first, other.last, other.exact) = (other.first.min(gap.last), gap.last, false);
+        }
+        self.list.sort_by_key(|gap| gap.first);
+        self.dropped.0[usize::from(gap.cause.code())] -= before;
+        self.add(Gap { records: gap.records + before, ..gap }, seen);
+    }
+
     fn new_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
@@ -325,6 +339,18 @@ mod tests {
         assert_eq!((ranges(&gaps), gaps.list[0].exact), (vec![(1, 9, 5)], false));
         assert!(!gaps.cover(2, 2));
         assert_eq!((beyond(&gaps.list, 0), beyond(&gaps.list, 7), gaps.dropped.of(Cause::Expired)), (5, 2, 5));
+    }
+
+    #[test]
+    fn what_is_thinned_again_is_missing_where_nothing_is() {
+        let mut gaps = Gaps::default();
+        gaps.add(gap(Cause::NotKept, 44, 45), 0);
+        gaps.add(gap(Cause::Thinned, 30, 34), 0);
+        gaps.add(gap(Cause::Thinned, 41, 42), 0);
+        gaps.thin(Gap { records: 4, ..gap(Cause::Thinned, 30, 42) }, 50, 0);
+        assert_eq!(ranges(&gaps), [(30, 42, 11), (42, 42, 2)]);
+        assert!(gaps.cover(30, 42) && !gaps.cover(44, 45));
+        assert_eq!((gaps.dropped.of(Cause::Thinned), gaps.dropped.of(Cause::NotKept)), (11, 2));
     }
 
     #[test]

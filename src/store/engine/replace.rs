@@ -259,7 +259,8 @@ impl Engine {
         let gap = super::keep::new_gap((first, upto), records, Cause::Thinned, span, self.wall_ms);
         let chain = &mut self.chains[index];
         let gap = Gap { from_ms: header.begun_ms.or(gap.from_ms), ..gap };
-        chain.gaps.add(gap, chain.seen_gap);
+        let last = header.name.stands.map_or(upto, |stands| stands.last);
+        chain.gaps.thin(gap, last, chain.seen_gap);
         gap
     }
 

@@ -147,6 +147,12 @@ fn seed_10608_who_thins_reads_each_record_once() {
     story(10_608, Setup { fails: true, ..Setup::default() }).unwrap();
 }
 
+/// Records that were thinned again took sequences that had been told as missing.
+#[test]
+fn seed_35243_what_is_thinned_twice_is_told_where_it_is() {
+    story(35_243, Setup::default()).unwrap();
+}
+
 /// An acknowledgement of a chain that had nothing else on the disk was forgotten by one start and believed by the
 /// next: by then it spoke of other records.
 #[test]
