@@ -73,9 +73,6 @@ impl Engine {
     ) -> io::Result<Vec<Record>> {
         let mut batch = Batch { from, room: max_bytes.max(1), records: Vec::new() };
         self.read_segment(index, position, &mut batch, false)?;
-        // What lies beyond was written again, to the next segment, after a failed flush: that one has it.
-        let last = self.chains[index].segments[position].last;
-        batch.records.retain(|record| record.sequence <= last);
         Ok(batch.records)
     }
 
@@ -142,6 +139,7 @@ impl Engine {
                 (0, Vec::new())
             }
         };
+        let runs = self.own(index, position, runs);
         let loaded = &mut self.chains[index].loaded;
         loaded.retain(|loaded| loaded.number != number);
         if loaded.len() >= LOADED {
@@ -155,6 +153,18 @@ impl Engine {
         Ok(())
     }
 
+    /// The runs of a segment without what lies beyond its end: that was written again, to the next segment, after a
+    /// failed flush, and that one has it, or what took its place.
+    fn own(&self, index: usize, position: usize, mut runs: Vec<Run>) -> Vec<Run> {
+        let segments = &self.chains[index].segments;
+        if position + 1 < segments.len() {
+            let last = segments[position].last;
+            runs.retain(|run| run.first <= last);
+            runs.iter_mut().for_each(|run| run.last = run.last.min(last));
+        }
+        runs
+    }
+
     /// Whether the segment before a sealed one still ends where it did when that one's link to it was checked.
     fn follows(&self, index: usize, position: usize, before: Option<u64>) -> bool {
         let chain = &self.chains[index];
@@ -166,7 +176,7 @@ impl Engine {
     fn rescan(&mut self, index: usize, position: usize) -> io::Result<()> {
         self.totals.damage += 1;
         let (file, epoch, _) = self.parts(index, position);
-        let runs = scan(file, epoch)?.runs;
+        let runs = self.own(index, position, scan(file, epoch)?.runs);
         let tail = self.is_tail(index, position);
         let chain = &mut self.chains[index];
         let Segment { last: upto, name, .. } = &chain.segments[position];

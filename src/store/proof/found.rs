@@ -153,6 +153,12 @@ fn seed_35243_what_is_thinned_twice_is_told_where_it_is() {
     story(35_243, Setup::default()).unwrap();
 }
 
+/// A segment still had, behind its end, what the next one had got again: that came back though it was replaced there.
+#[test]
+fn seed_6275_what_was_replaced_does_not_come_back_from_the_segment_before() {
+    story(6275, Setup { fails: true, ..Setup::default() }).unwrap();
+}
+
 /// An acknowledgement of a chain that had nothing else on the disk was forgotten by one start and believed by the
 /// next: by then it spoke of other records.
 #[test]
