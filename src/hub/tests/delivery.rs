@@ -156,6 +156,10 @@ impl Model {
     /// Lets the delivery that seemed to pay the debt at `at` pay another one. `seen`: not these.
     fn free_up(&mut self, at: usize, seen: &mut Vec<usize>) -> bool {
         let Some(taker) = self.debts[at].taker else { return true };
+        if self.spend(taker, self.debts[at].msg) {
+            self.debts[at].taker = None;
+            return true;
+        }
         for other in 0..self.debts.len() {
             let debt = &self.debts[other];
             let fits = self.alike(at, other) && debt.fits(&taker, taker.id.is_some());
@@ -190,9 +194,22 @@ impl Model {
         false
     }
 
+    /// What seemed to come by a shared subscription may have been a copy of the client's own that was not certain.
+    fn spend(&mut self, taker: Candidate, msg: usize) -> bool {
+        let own = |it: &Owed| {
+            let same = it.qos == taker.qos && it.retain == taker.retain && self.are_alike(it.msg, msg);
+            same && !it.must && it.stage == Stage::Waiting
+        };
+        let spare = self.clients[taker.who].owed.iter().position(own);
+        spare.map(|at| self.clients[taker.who].owed.remove(at)).is_some()
+    }
+
     /// Whether nobody could tell the messages of two debts apart.
     fn alike(&self, one: usize, other: usize) -> bool {
-        let (one, other) = (self.debts[one].msg, self.debts[other].msg);
+        self.are_alike(self.debts[one].msg, self.debts[other].msg)
+    }
+
+    fn are_alike(&self, one: usize, other: usize) -> bool {
         let (a, b) = (&self.messages[one], &self.messages[other]);
         one == other || (a.empty && b.empty && a.topic == b.topic)
     }
