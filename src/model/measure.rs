@@ -56,6 +56,23 @@ pub struct Spread {
     pub over_ms: u64,
 }
 
+impl Spread {
+    /// Of one reading.
+    pub fn of(value: f64) -> Self {
+        Self { min: value, max: value, count: 1, over_ms: 0 }
+    }
+
+    /// Mean and spread of two means, the later `between_ms` milliseconds behind the earlier.
+    pub fn joined((before, a): (f64, Self), (after, b): (f64, Self), between_ms: u64) -> (f64, Self) {
+        let count = a.count.saturating_add(b.count);
+        // Weighted, so that the sum of many large values cannot overflow.
+        let share = f64::from(b.count) / f64::from(count);
+        let (min, max) = (a.min.min(b.min), a.max.max(b.max));
+        let over_ms = a.over_ms.saturating_add(between_ms).max(b.over_ms);
+        ((before * (1.0 - share) + after * share).clamp(min, max), Self { min, max, count, over_ms })
+    }
+}
+
 /// One value of one measure. It knows neither when nor by whom it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {

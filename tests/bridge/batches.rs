@@ -25,16 +25,6 @@ fn batching(fake: &Fake, max_count: usize, max_age: Duration) -> Settings {
     Settings { forward: vec![alarms, rest], ..settings(fake.address) }
 }
 
-/// Acknowledges everything.
-async fn kind() -> Fake {
-    Fake::start(|got| match got {
-        Got::Connect(_) => connack(&[]),
-        Got::Publish(id, ..) => puback(*id, 0),
-        _ => nothing(),
-    })
-    .await
-}
-
 /// Topic, payload and key of all records in a batch.
 fn records(payload: &str) -> Vec<(String, String, String)> {
     let record = |entry: Entry| {

@@ -199,3 +199,13 @@ async fn varint(reader: &mut OwnedReadHalf) -> Option<usize> {
     }
     None
 }
+
+/// Acknowledges everything.
+pub(crate) async fn kind() -> Fake {
+    Fake::start(|got| match got {
+        Got::Connect(_) => connack(&[]),
+        Got::Publish(id, ..) => puback(*id, 0),
+        _ => nothing(),
+    })
+    .await
+}

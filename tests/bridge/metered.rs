@@ -16,16 +16,6 @@ use crate::harness::{Gateway, PATIENCE, forward, message, name, quick, safe, set
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Acknowledges everything.
-async fn kind() -> Fake {
-    Fake::start(|got| match got {
-        Got::Connect(_) => connack(&[]),
-        Got::Publish(id, ..) => puback(*id, 0),
-        _ => nothing(),
-    })
-    .await
-}
-
 fn with_alarms(fake: &Fake) -> Settings {
     let alarms = Forward { class: Class::Alarm, ..forward("shed/dev/alarm") };
     Settings { forward: vec![alarms, forward("shed/dev/#")], ..settings(fake.address) }

@@ -17,10 +17,15 @@ pub(super) struct Spent {
     pub(super) passed: f64,
 }
 
-/// What the file says; nothing when there is none, or it is not whole.
+/// What the file says; nothing when there is none, or it is not whole, which is logged.
 pub(super) fn read(path: &Path) -> Spent {
-    let bytes = fs::read(path).unwrap_or_default();
-    let spent: Spent = serde_json::from_slice(&bytes).unwrap_or_default();
+    let read = fs::read(path).and_then(|bytes| Ok(serde_json::from_slice::<Spent>(&bytes)?));
+    let spent = read.unwrap_or_else(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            tracing::warn!(file = %path.display(), "what was spent of the budget is not known any more: {error}");
+        }
+        Spent::default()
+    });
     Spent { passed: spent.passed.clamp(0.0, 1.0), ..spent }
 }
 

@@ -153,23 +153,16 @@ fn is_thinnable(record: &Record) -> bool {
 fn joined(before: Record, mut after: Record) -> Record {
     if let (Body::Sample(first), Body::Sample(last)) = (&before.body, &mut after.body) {
         let (first, last) = (&first.sample, &mut last.sample);
-        let (a, b) = (spread(first), spread(last));
-        let between_ms = elapsed_ms(first.stamp, last.stamp);
-        let count = a.count.saturating_add(b.count);
-        // Weighted, so that the sum of many large values cannot overflow.
-        let share = f64::from(b.count) / f64::from(count);
-        let mean = first.reading.value * (1.0 - share) + last.reading.value * share;
-        let (min, max) = (a.min.min(b.min), a.max.max(b.max));
-        last.reading.value = mean.clamp(min, max);
-        last.reading.spread = Some(Spread { min, max, count, over_ms: a.over_ms.saturating_add(between_ms) });
+        let (earlier, later) = ((first.reading.value, spread(first)), (last.reading.value, spread(last)));
+        let (mean, joined) = Spread::joined(earlier, later, elapsed_ms(first.stamp, last.stamp));
+        (last.reading.value, last.reading.spread) = (mean, Some(joined));
     }
     after
 }
 
 /// What a reading stands for: itself, unless it is told.
 fn spread(sample: &Sample) -> Spread {
-    let value = sample.reading.value;
-    sample.reading.spread.unwrap_or(Spread { min: value, max: value, count: 1, over_ms: 0 })
+    sample.reading.spread.unwrap_or(Spread::of(sample.reading.value))
 }
 
 /// From one reading to a later one of the same window.

@@ -35,26 +35,17 @@ fn group<'a>(item: &Item<'a>) -> Option<(&'a str, &'a str, crate::model::Quality
 
 /// Two readings, or summaries, as one summary in place of the later.
 fn joined<'a>(earlier: &Item<'a>, later: &Item<'a>) -> Item<'a> {
-    let (Some(first), Some(last)) = (spread(earlier), spread(later)) else { return *later };
-    let Body::Reading { value, unit, decimals, quality, number, .. } = later.body else { return *later };
-    let Body::Reading { value: before, .. } = earlier.body else { return *later };
-    let count = first.count.saturating_add(last.count);
-    let mean = before + (value - before) * (f64::from(last.count) / f64::from(count));
-    let began_ms = (earlier.time_ms - first.over_ms as i64).min(later.time_ms - last.over_ms as i64);
-    let spread = Spread {
-        min: first.min.min(last.min),
-        max: first.max.max(last.max),
-        count,
-        over_ms: u64::try_from(later.time_ms - began_ms).unwrap_or(0),
-    };
-    Item { body: Body::Reading { value: mean, unit, decimals, quality, number, spread: Some(spread) }, ..*later }
+    let (Some(first), Some(last)) = (mean(earlier), mean(later)) else { return *later };
+    let Body::Reading { unit, decimals, quality, number, .. } = later.body else { return *later };
+    let between_ms = u64::try_from(later.time_ms - earlier.time_ms).unwrap_or(0);
+    let (value, spread) = Spread::joined(first, last, between_ms);
+    Item { body: Body::Reading { value, unit, decimals, quality, number, spread: Some(spread) }, ..*later }
 }
 
-fn spread(item: &Item<'_>) -> Option<Spread> {
+/// The value of a reading, and what it stands for: itself, unless it is told.
+fn mean(item: &Item<'_>) -> Option<(f64, Spread)> {
     match item.body {
-        Body::Reading { value, spread, .. } => {
-            Some(spread.unwrap_or(Spread { min: value, max: value, count: 1, over_ms: 0 }))
-        }
+        Body::Reading { value, spread, .. } => Some((value, spread.unwrap_or(Spread::of(value)))),
         Body::Payload(_) => None,
     }
 }
