@@ -7,7 +7,7 @@ use weir::bridge::{Batch, Class, Forward, Settings};
 use weir::format::batch::{Compress, Content, Encoding, Entry, decode};
 use weir::model::{Message, Properties};
 
-use crate::fake::{Answer, Fake, Got, connack, nothing, puback};
+use crate::fake::{Answer, Fake, Got, connack, kind, nothing, puback};
 use crate::harness::{Gateway, forward, message, quick, safe, settings};
 
 const BATCHES: &str = "up/shed/batch/telemetry";

@@ -11,7 +11,7 @@ use weir::runtime::Clock;
 
 use crate::common::collector::Collector;
 use crate::common::mosquitto::Mosquitto;
-use crate::fake::{Fake, Got, connack, nothing, puback};
+use crate::fake::{Fake, Got, kind};
 use crate::harness::{Gateway, PATIENCE, forward, message, name, quick, safe, settings};
 
 const HOUR: Duration = Duration::from_secs(3600);
