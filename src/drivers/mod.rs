@@ -7,7 +7,9 @@ mod ads1115;
 mod bme280;
 #[cfg(test)]
 mod contract;
+mod dps310;
 mod ds18b20;
+mod emc1413;
 mod gpio_in;
 mod gpio_out;
 mod host;
@@ -19,6 +21,7 @@ mod options;
 mod serial_line;
 mod sht4x;
 mod thermal;
+mod tmp421;
 
 use async_trait::async_trait;
 
@@ -177,7 +180,9 @@ pub static DRIVERS: &[&Spec] = &[
     &ads1115::SPEC,
     &bme280::BME280,
     &bme280::BMP280,
+    &dps310::SPEC,
     &ds18b20::SPEC,
+    &emc1413::SPEC,
     &gpio_in::SPEC,
     &gpio_out::SPEC,
     &host::SPEC,
@@ -189,6 +194,7 @@ pub static DRIVERS: &[&Spec] = &[
     &thermal::SPEC,
     &lm75::TMP102,
     &lm75::TMP105,
+    &tmp421::SPEC,
 ];
 
 /// The driver called `name`.

@@ -17,7 +17,7 @@ use super::i2c::{Adapter, OpenAdapter, Port};
 use super::owner::{Job, Start};
 use crate::model::Fault;
 
-pub use registers::WordRegisters;
+pub use registers::{ByteRegisters, WordRegisters};
 pub use replay::{Exchange, Replay};
 pub use world::World;
 pub(super) use world::seed_of;
