@@ -3,8 +3,9 @@
 //! A class has a main chain and an express chain (see `switch`). Lanes are numbered in the order in which
 //! they are sent: the most important class first, and express before main.
 
+use super::record;
 use crate::model::Name;
-use crate::store::ChainKey;
+use crate::store::{ChainKey, Label};
 
 /// Classes of one bridge.
 pub(super) const CLASSES: usize = 4;
@@ -21,6 +22,11 @@ const DEAD_LETTERS: u8 = 4;
 /// The chain of a bridge's dead letters in the store.
 pub(super) fn dead_letters(bridge: &Name) -> ChainKey {
     ChainKey { queue: bridge.clone(), class: DEAD_LETTERS }
+}
+
+/// For the store: the records in the chains of a bridge have their topics as labels, but for the dead letters.
+pub fn labelled(key: &ChainKey) -> Option<Label> {
+    (key.class != DEAD_LETTERS).then_some(record::label)
 }
 
 /// The express lane of a class.

@@ -28,6 +28,7 @@ pub mod rules;
 mod schedule;
 mod settings;
 mod status;
+mod strays;
 mod switch;
 mod tally;
 pub mod thin;
@@ -36,6 +37,7 @@ pub mod uplink;
 pub use bridge::{Bridge, Costs, Options, Status};
 pub use core::Timing;
 pub use dead::DeadLetter;
+pub use lanes::labelled;
 pub use hops::HOP;
 pub use link::{BACKFILL, DEDUPE_KEY};
 pub use settings::{

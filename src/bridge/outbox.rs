@@ -16,12 +16,13 @@ use super::hops;
 use super::lanes::{self, CLASSES, LANES, class_of, is_express, topic_hash};
 use super::record::{Body, Record};
 use super::rules::{Pass, Route, Rules};
+use super::strays::{self, Strays};
 use super::switch::{Ends, Switch};
 use super::tally::Tally;
 use crate::hub;
 use crate::model::{Message, Refusal, Ticket};
 use crate::runtime::Clock;
-use crate::store::{Chain, Full, Refused, Settle, Settled};
+use crate::store::{Chain, Full, Refused, Settle, Settled, Waits};
 
 /// The hub's end of a bridge.
 pub(super) struct Outbox {
@@ -31,6 +32,10 @@ pub(super) struct Outbox {
     pub(super) dead: DeadLetters,
     /// By class.
     switches: [Mutex<Switch>; CLASSES],
+    /// By lane: what is before it is of an earlier run.
+    begins: [u64; LANES],
+    /// Locked before a switch.
+    strays: Mutex<Strays>,
     pub(super) clock: Clock,
     /// The mark of this gateway on the way of a message.
     pub(super) me: Arc<str>,
@@ -46,14 +51,16 @@ type Shared = Arc<Mutex<Option<Ticket>>>;
 
 impl Outbox {
     pub(super) fn new(rules: Arc<Rules>, chains: [Chain; LANES], dead: Chain, clock: Clock, me: Arc<str>) -> Self {
-        let ends = |lane: usize| ends(&chains[lane]);
-        let switch = |class| Mutex::new(Switch::new(ends(lanes::main(class)), ends(lanes::express(class))));
+        let ends: [Ends; LANES] = std::array::from_fn(|lane| ends(&chains[lane]));
+        let switch = |class| Mutex::new(Switch::new(ends[lanes::main(class)], ends[lanes::express(class)]));
         let switches = std::array::from_fn(switch);
         Self {
             rules,
             chains,
             dead: DeadLetters::new(dead),
             switches,
+            begins: ends.map(|ends| ends.next),
+            strays: Mutex::default(),
             clock,
             me,
             tally: Tally::default(),
@@ -105,7 +112,8 @@ impl Outbox {
         Record { topic, prefix_len, qos, retain: message.retain, stamp, body }
     }
 
-    /// Puts a record of this topic into one of the chains of its class. When that does not take it, its lane and why.
+    /// Puts a record of this topic into one of the chains of its class, or of the class it had in an earlier run as long
+    /// as records of its topic wait there; nothing keeps one that may pass them. When that does not take it, its lane and why.
     pub(super) fn put(
         &self,
         class: usize,
@@ -114,15 +122,41 @@ impl Outbox {
         record: Vec<u8>,
         settled: Option<Settle>,
     ) -> Result<u64, (usize, Full)> {
+        let mut strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
+        if pass == Pass::Everything || strays.are_over() {
+            drop(strays);
+            return self.put_into(class, pass, topic, record, settled).map(|(_, sequence)| sequence);
+        }
+        let class = strays.class(class, topic, self);
+        let (lane, sequence) = self.put_into(class, pass, topic, record, settled)?;
+        strays.went(topic, lane, sequence);
+        Ok(sequence)
+    }
+
+    /// Puts a record into one of the chains of this class: lane and sequence.
+    fn put_into(
+        &self,
+        class: usize,
+        pass: Pass,
+        topic: u64,
+        record: Vec<u8>,
+        settled: Option<Settle>,
+    ) -> Result<(usize, u64), (usize, Full)> {
         let mut switch = self.switch(class);
         let (main, express) = self.ends(class);
-        let passes = switch.passes(pass, topic, main, || true);
+        let old = || self.waits(lanes::main(class), topic) != Waits::No;
+        let passes = switch.passes(pass, topic, main, old);
         let lane = if passes { lanes::express(class) } else { lanes::main(class) };
         let sequence = self.chains[lane].offer(record, settled).map_err(|full| (lane, full))?;
         if !passes {
             switch.went_main(topic, sequence, express);
         }
-        Ok(sequence)
+        Ok((lane, sequence))
+    }
+
+    /// Whether records of a topic from an earlier run wait in a lane.
+    fn waits(&self, lane: usize, topic: u64) -> Waits {
+        self.chains[lane].waits(topic, self.begins[lane])
     }
 
     /// What to do about a record that the store did not take.
@@ -140,6 +174,20 @@ impl Outbox {
             ticket.refuse(refusal);
         }
         Ok(())
+    }
+}
+
+impl strays::Chains for Outbox {
+    fn waits(&self, class: usize, topic: u64) -> bool {
+        [lanes::express(class), lanes::main(class)].iter().any(|&lane| self.waits(lane, topic) == Waits::Yes)
+    }
+
+    fn first(&self, lane: usize) -> u64 {
+        self.chains[lane].first_unacked()
+    }
+
+    fn anything_waits(&self) -> bool {
+        self.chains.iter().zip(self.begins).any(|(chain, begins)| chain.first_unacked() < begins)
     }
 }
 

@@ -21,13 +21,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::{interval, timeout};
 
-use crate::bridge::Bridge;
-use crate::hub::Hub;
+use crate::bridge::{self, Bridge};
+use crate::hub::{self, Hub};
 use crate::model::{Filter, Name};
 use crate::plan::Plan;
 use crate::runtime::{Board, Clock, systemd};
 use crate::sampler::Sampler;
-use crate::store::Store;
+use crate::store::{ChainKey, Label, Store};
 use crate::store::disk::Disk;
 
 use phase::Phase;
@@ -76,7 +76,7 @@ impl Gateway {
         let own = own_topics(&plan.gateway.name, &plan.hub.own);
         let core = Phase::new("hub");
         let (settings, state_dir) = (plan.store, plan.gateway.state_dir);
-        let store = tokio::task::spawn_blocking(move || Store::open(disk, settings)).await?;
+        let store = tokio::task::spawn_blocking(move || Store::open_labelled(disk, settings, labelled)).await?;
         let store = store.context("the store cannot be opened")?;
         let hub = Hub::bind(plan.hub, Some(&store), core.stop()).await.context("the hub cannot start")?;
         let mut gateway = Self {
@@ -163,6 +163,11 @@ impl Gateway {
         drop(self.bridges);
         Ok(())
     }
+}
+
+/// Bridges have topics as labels; the hub's own chain has none.
+fn labelled(key: &ChainKey) -> Option<Label> {
+    if hub::is_own_chain(key) { None } else { bridge::labelled(key) }
 }
 
 fn own_topics(gateway: &Name, own: &[Name]) -> Vec<Filter> {

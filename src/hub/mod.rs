@@ -61,6 +61,7 @@ pub use counters::{Counters, JournalCounters, Laggard};
 pub use doors::TlsError;
 pub use durable::{Durable, Full};
 pub use inbox::{Delivery, Subscription};
+pub use journal::is_own_chain;
 pub use rivals::Duplicate;
 pub use settings::{Anonymous, Limits, MAX_LEVELS, Rule, Settings, Tls};
 pub use sys::topics as sys_topics;

@@ -21,13 +21,16 @@ pub(crate) enum Step {
     Gap,
     /// Looking for breaks in the chain of frames.
     Links,
+    /// Believing a filter only of the segment as it is now: its use, and its last record.
+    FilterUse,
+    FilterEnd,
     /// What is given up together with the acknowledgement that passes it.
     Words,
 }
 
 /// Every step.
 #[cfg(test)]
-pub(crate) const STEPS: [Step; 10] = [
+pub(crate) const STEPS: [Step; 12] = [
     Step::FrameSum,
     Step::SealSum,
     Step::Epoch,
@@ -37,6 +40,8 @@ pub(crate) const STEPS: [Step; 10] = [
     Step::Order,
     Step::Gap,
     Step::Links,
+    Step::FilterUse,
+    Step::FilterEnd,
     Step::Words,
 ];
 

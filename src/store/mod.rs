@@ -17,6 +17,7 @@ mod handle;
 mod inspect;
 mod layout;
 mod leave_out;
+mod past;
 mod pending;
 mod pump;
 mod settings;
@@ -29,8 +30,9 @@ mod proof;
 pub use gap::{Cause, Dropped, Gap};
 pub use handle::{Chain, Store};
 pub use inspect::{ChainInfo, Listing, Report, SegmentInfo, inspect, verify};
+pub use past::Waits;
 pub use settings::{Settings, WhenFull};
 pub use types::{
-    ChainKey, ChainStatus, CloseError, Full, NotDropped, NotReplaced, OpenError, ReadError, Record, Refused, Sealed,
-    Settle, Settled, Status, StoreId, Totals, Want,
+    ChainKey, ChainStatus, CloseError, Full, Label, Labelled, NotDropped, NotReplaced, OpenError, ReadError, Record,
+    Refused, Sealed, Settle, Settled, Status, StoreId, Totals, Want,
 };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::gap::Gap;
+use super::past::Past;
 use super::types::{ChainKey, Full, Record, Refused, Settle, Settled};
 use super::words::{GivenUp, Words};
 
@@ -32,6 +33,7 @@ pub(crate) struct Cell {
     /// See [`crate::store::Store::pinned`].
     pinned: AtomicBool,
     state: Mutex<Pending>,
+    past: Mutex<Past>,
     /// Something new can be read.
     pub(crate) more: Notify,
     /// Something was refused before and may be taken now.
@@ -116,11 +118,17 @@ impl Cell {
             key,
             pinned: AtomicBool::new(false),
             state: Mutex::new(state),
+            past: Mutex::default(),
             more: Notify::new(),
             room: Notify::new(),
             gap: Notify::new(),
             in_use: AtomicBool::new(false),
         }
+    }
+
+    /// What waits since an earlier run.
+    pub(crate) fn past<T>(&self, act: impl FnOnce(&mut Past) -> T) -> T {
+        act(&mut self.past.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn use_it(&self) {

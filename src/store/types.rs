@@ -47,6 +47,13 @@ impl fmt::Debug for StoreId {
     }
 }
 
+/// Makes 64 bits of a record that say what it is about: records of one topic have the same. The same in every
+/// version. Nothing when the record cannot be read.
+pub type Label = fn(&[u8]) -> Option<u64>;
+
+/// How labels are made of the records of a chain, if it has any.
+pub type Labelled = fn(&ChainKey) -> Option<Label>;
+
 /// One stored record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {

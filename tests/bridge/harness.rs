@@ -190,7 +190,7 @@ pub(crate) fn open_store(dir: &Path) -> Store {
 
 pub(crate) fn open_store_as(settings: store::Settings) -> Store {
     let disk = RealDisk::new(&settings.dir).unwrap();
-    Store::open(Box::new(disk), settings).unwrap()
+    Store::open_labelled(Box::new(disk), settings, weir::bridge::labelled).unwrap()
 }
 
 pub(crate) fn store_settings(dir: PathBuf) -> store::Settings {

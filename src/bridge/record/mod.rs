@@ -14,6 +14,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::lanes::topic_hash;
 use crate::model::bytes::{Damaged, Reader, Writer};
 use crate::model::{
     BootId, Format, Measure, Name, Payload, Properties, Qos, Quality, Reading, Sample, Source, Spread, Stamp,
@@ -78,6 +79,15 @@ impl From<Damaged> for Error {
     fn from(Damaged(what): Damaged) -> Self {
         Error::Damaged(what)
     }
+}
+
+/// What tells the topics at the cloud apart, of a record as it is stored; nothing when it cannot be read.
+pub(super) fn label(bytes: &[u8]) -> Option<u64> {
+    let mut from = Reader::new(bytes);
+    let version = from.u8("version").ok()?;
+    (version == VERSION && from.u8("kind").is_ok() && from.u8("flags").is_ok()).then_some(())?;
+    from.varint("prefix").ok()?;
+    from.text("topic").ok().map(topic_hash)
 }
 
 impl Record {

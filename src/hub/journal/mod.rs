@@ -111,6 +111,11 @@ pub(crate) struct Journal {
     pub(crate) tally: Tally,
 }
 
+/// Whether a chain of the store is the hub's own.
+pub fn is_own_chain(chain: &ChainKey) -> bool {
+    *chain == key()
+}
+
 /// The chain of the hub.
 fn key() -> ChainKey {
     ChainKey { queue: Name::new("hub").expect("a good name"), class: 0 }

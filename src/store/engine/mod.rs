@@ -8,6 +8,7 @@
 
 mod append;
 mod keep;
+mod labels;
 mod open;
 mod read;
 mod replace;
@@ -27,9 +28,10 @@ use super::layout::bytes::varint_len;
 use super::layout::frame::{ACK, HEAD};
 use super::layout::ledger::CHAINS;
 use super::layout::name::{SegmentName, mark};
-use super::layout::{BLOCK, ledger};
+use super::layout::{BLOCK, filter, ledger};
+use super::past::Past;
 use super::settings::Settings;
-use super::types::{ChainKey, StoreId, Totals};
+use super::types::{ChainKey, Label, Labelled, StoreId, Totals};
 
 /// Records of one commit that go into one frame, in bytes; a single larger record is still taken.
 const FRAME_BUDGET: usize = 256 * 1024;
@@ -51,6 +53,7 @@ pub(crate) enum NoCommit {
 pub(crate) struct Engine {
     disk: Box<dyn Disk>,
     settings: Settings,
+    labelled: Labelled,
     rng: Rng,
     id: StoreId,
     start: u32,
@@ -111,6 +114,10 @@ pub(crate) struct Chain {
     pub(crate) seen_gap: u64,
     /// The last ones that were read, the newest last: one for the receiver, one for who thins.
     loaded: Vec<Loaded>,
+    /// How labels are made of its records, if it has any.
+    label: Option<Label>,
+    /// Which of them waited at start.
+    pub(crate) past: Past,
     /// The last segment whose links to the one before were checked, and its last sequence.
     checked: Option<(u64, u64)>,
 }
@@ -138,9 +145,11 @@ struct Loaded {
 }
 
 impl Chain {
-    fn new(key: ChainKey) -> Self {
+    fn new(key: ChainKey, label: Option<Label>) -> Self {
         Self {
             mark: mark(&key),
+            label,
+            past: Past::default(),
             key,
             segments: VecDeque::new(),
             tail: None,
@@ -214,7 +223,7 @@ impl Engine {
         if self.chains.len() >= CHAINS || self.chains.iter().any(|chain| chain.mark == mark) {
             return None;
         }
-        let mut chain = Chain::new(key.clone());
+        let mut chain = Chain::new(key.clone(), (self.labelled)(key));
         // It may have delivered records without ever writing one: their sequences are not used again.
         chain.ack = self.orphans.iter().filter(|orphan| orphan.0 == mark).map(|orphan| orphan.1).max().unwrap_or(0);
         chain.handed = chain.ack;
@@ -237,7 +246,8 @@ impl Engine {
 
     /// The largest frame a new segment takes, in bytes of records with their lengths.
     pub(crate) fn largest(&self) -> usize {
-        let blocks = usize::try_from(self.segment_size()).unwrap_or(usize::MAX) / BLOCK - 1;
+        let frames = self.segment_size() - u64::from(filter::room(self.segment_size()));
+        let blocks = usize::try_from(frames).unwrap_or(usize::MAX) / BLOCK - 1;
         blocks * BLOCK - HEAD - CHAINS * ACK
     }
 

@@ -5,27 +5,29 @@ use std::io;
 
 use fastrand::Rng;
 
-use super::scan::{Scan, scan};
+use super::labels::Labels;
+use super::scan::{Scan, scan_each};
 use super::tail::Tail;
 use super::{Engine, FileOf, Segment};
 use crate::store::disk::{Disk, DiskFile, Flush};
-use crate::store::layout::header::{self, Found};
+use crate::store::layout::header::{self, Found, Header};
 use crate::store::layout::ledger::{self, Ledger, Slot};
 use crate::store::layout::name::{DRAFT, LEDGER, SegmentName};
 use crate::store::layout::{BLOCK, name};
 use crate::store::settings::Settings;
-use crate::store::types::{ChainKey, OpenError, StoreId, Totals};
+use crate::store::types::{ChainKey, Labelled, OpenError, StoreId, Totals};
 
 /// What the last filled segment of a chain gave.
 struct Last {
     scan: Scan,
     file: Box<dyn DiskFile>,
-    epoch: u32,
+    header: Header,
+    labels: Labels,
 }
 
 impl Engine {
     /// Locks the disk and recovers. Ids and epochs follow from `seed`; `wall_ms` is what the wall clock
-    /// shows, if it can be believed.
+    /// shows, if it can be believed; `labelled` says which chains have labels.
     ///
     /// # Errors
     /// Locked, written by a newer weir, or a directory that cannot be listed. Not on damage.
@@ -34,6 +36,7 @@ impl Engine {
         settings: Settings,
         seed: u64,
         wall_ms: Option<i64>,
+        labelled: Labelled,
     ) -> Result<Self, OpenError> {
         disk.lock().map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::Locked,
@@ -44,6 +47,7 @@ impl Engine {
         let mut engine = Self {
             disk,
             settings,
+            labelled,
             rng: Rng::with_seed(seed),
             id: StoreId::default(),
             start: 0,
@@ -67,6 +71,7 @@ impl Engine {
         engine.take_ledger(found);
         engine.take_segments(&names)?;
         engine.settle_recovery();
+        engine.look_back();
         Ok(engine)
     }
 
@@ -169,7 +174,7 @@ impl Engine {
     ) -> Result<(), OpenError> {
         let mut last = None;
         while let Some(name) = names.last() {
-            last = self.look(name)?;
+            last = self.look(index, name)?;
             if last.is_some() {
                 break;
             }
@@ -188,7 +193,7 @@ impl Engine {
     }
 
     /// Scans a segment; `None` when it holds no frame, and then it is a spare.
-    fn look(&mut self, name: &SegmentName) -> Result<Option<Last>, OpenError> {
+    fn look(&mut self, index: usize, name: &SegmentName) -> Result<Option<Last>, OpenError> {
         let Ok(file) = self.disk.open(&name.text()) else { return Ok(None) };
         let size = file.size().unwrap_or(0);
         let mut block = vec![0; BLOCK];
@@ -197,9 +202,13 @@ impl Engine {
         match header::judge(&block, name) {
             Found::Newer { version, writer } => return Err(OpenError::Newer { version, writer }),
             Found::Header(header) => {
-                let scan = scan(&*file, header.epoch).unwrap_or_default();
+                let mut labels = Labels::new(self.chains[index].label);
+                let scan = scan_each(&*file, header.epoch, |frame| labels.note_frame(frame)).unwrap_or_default();
+                if scan.unread {
+                    labels.give_up();
+                }
                 if scan.frames > 0 {
-                    return Ok(Some(Last { scan, file, epoch: header.epoch }));
+                    return Ok(Some(Last { scan, file, header, labels }));
                 }
                 self.totals.damage += scan.broken;
             }
@@ -234,7 +243,8 @@ impl Engine {
         segment.last = segment.last.max(chain.written);
         let size = segment.size;
         if synced.is_ok() {
-            chain.tail = Some(Tail::found(last.file, last.epoch, size, last.scan));
+            let Last { scan, file, header, labels } = last;
+            chain.tail = Some(Tail::found(Tail::new(file, header.epoch, size, header.footer, labels), scan));
         }
         let counted = self.flushed(synced);
         self.failing |= counted.is_err();

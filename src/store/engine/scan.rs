@@ -26,6 +26,8 @@ pub(crate) struct Scan {
     pub(crate) end: u32,
     /// Whole frames, each counted once per place.
     pub(crate) frames: u64,
+    /// The disk did not give all of it.
+    pub(crate) unread: bool,
     /// Frames that begin right and are not whole: torn by a cut, or rotten.
     pub(crate) broken: u64,
     /// The last sequence that this segment shows to have been stored, in it or before it.
@@ -77,36 +79,59 @@ impl Scan {
 
 /// Finds every valid frame of `epoch`, behind damage too.
 pub(crate) fn scan(file: &dyn DiskFile, epoch: u32) -> io::Result<Scan> {
+    scan_each(file, epoch, |_| {})
+}
+
+/// As [`scan`], and shows each frame to `visit`, in every place where it is.
+pub(crate) fn scan_each(file: &dyn DiskFile, epoch: u32, mut visit: impl FnMut(&Frame<'_>)) -> io::Result<Scan> {
     let blocks = u32::try_from(file.size()? / BLOCK as u64).unwrap_or(u32::MAX);
     let mut scan = Scan { end: 1, ..Scan::default() };
     let mut window = Window::new(file, blocks);
     let mut block = 1;
     while block < blocks {
-        block += scan_block(&mut window, &mut scan, block, epoch);
+        block += scan_block(&mut window, &mut scan, block, epoch, &mut visit);
     }
     scan.settle();
     Ok(scan)
 }
 
 /// Takes the frames of one block, or the large frame that begins there; says how many blocks that were.
-fn scan_block(window: &mut Window<'_>, scan: &mut Scan, block: u32, epoch: u32) -> u32 {
+fn scan_block(
+    window: &mut Window<'_>,
+    scan: &mut Scan,
+    block: u32,
+    epoch: u32,
+    visit: &mut impl FnMut(&Frame<'_>),
+) -> u32 {
     let Some(bytes) = window.block(block) else {
-        scan.broken += 1;
+        (scan.broken, scan.unread) = (scan.broken + 1, true);
         return 1;
     };
     if let Err(NoFrame::Longer(len)) = frame::decode(bytes, epoch) {
-        return scan_large(window, scan, block, epoch, len);
+        return scan_large(window, scan, (block, len), epoch, visit);
     }
-    let broken = walk(bytes, epoch, |frame| scan.take(frame, block, 1));
+    let broken = walk(bytes, epoch, |frame| {
+        visit(frame);
+        scan.take(frame, block, 1);
+    });
     scan.broken += u64::from(broken);
     1
 }
 
-fn scan_large(window: &mut Window<'_>, scan: &mut Scan, block: u32, epoch: u32, len: usize) -> u32 {
+fn scan_large(
+    window: &mut Window<'_>,
+    scan: &mut Scan,
+    (block, len): (u32, usize),
+    epoch: u32,
+    visit: &mut impl FnMut(&Frame<'_>),
+) -> u32 {
     let blocks = u32::try_from(len.div_ceil(BLOCK)).unwrap_or(u32::MAX);
-    let whole = window.large(block, blocks).unwrap_or_default();
-    match frame::decode(&whole, epoch) {
+    // A length that leads beyond the end is no length; else the disk has to give it.
+    let whole = window.large(block, blocks);
+    scan.unread |= whole.is_none() && blocks <= window.blocks - block;
+    match frame::decode(&whole.unwrap_or_default(), epoch) {
         Ok(frame) => {
+            visit(&frame);
             scan.take(&frame, block, blocks);
             blocks
         }

@@ -3,14 +3,15 @@
 use std::cmp::Reverse;
 use std::io;
 
+use super::labels::Labels;
 use super::tail::Tail;
 use super::{Engine, FileOf, NoCommit, SPARES, Segment, living};
 use crate::store::disk::{DiskFile, Flush};
 use crate::store::gap::Cause;
-use crate::store::layout::BLOCK;
 use crate::store::layout::header::{self, Found, Header, Thinned};
 use crate::store::layout::ledger;
 use crate::store::layout::name::SegmentName;
+use crate::store::layout::{BLOCK, filter};
 use crate::store::leave_out::{Step, is_left_out};
 use crate::store::settings::WhenFull;
 
@@ -25,7 +26,7 @@ const SHARED_FROM: u64 = 8;
 impl Engine {
     /// Gives a chain an empty segment to write to; the one before it counts as sealed.
     pub(super) fn acquire(&mut self, index: usize, first: u64) -> Result<(), NoCommit> {
-        self.chains[index].tail = None;
+        self.seal(index);
         loop {
             self.trim();
             let has_share = self.has_share(index);
@@ -104,9 +105,9 @@ impl Engine {
     /// Writes the header and makes the file the chain's tail.
     fn begin(&mut self, index: usize, name: &SegmentName, file: Box<dyn DiskFile>, size: u64) -> io::Result<()> {
         let epoch = if is_left_out(Step::Epoch) { 1 } else { self.rng.u32(1..) };
-        let (after, begun_ms) = (self.chains[index].written, self.wall_ms);
+        let (after, begun_ms, footer) = (self.chains[index].written, self.wall_ms, filter::room(size));
         let header =
-            Header { name: name.clone(), after, epoch, footer: 0, begun_ms, thinned: Thinned::default() }.encode();
+            Header { name: name.clone(), after, epoch, footer, begun_ms, thinned: Thinned::default() }.encode();
         let written = file.write_at(&header, 0);
         self.noted(written)?;
         self.totals.bytes_written += header.len() as u64;
@@ -115,7 +116,7 @@ impl Engine {
         let chain = &mut self.chains[index];
         let segment = Segment { name: name.clone(), size, last: name.first.saturating_sub(1), filled: false };
         chain.segments.push_back(segment);
-        chain.tail = Some(Tail::new(file, epoch, size));
+        chain.tail = Some(Tail::new(file, epoch, size, footer, Labels::new(chain.label)));
         self.begun += 1;
         Ok(())
     }

@@ -7,6 +7,7 @@
 
 use std::io;
 
+use super::labels::Labels;
 use super::scan::{Run, Scan};
 use crate::store::disk::{DiskFile, Flush};
 use crate::store::layout::BLOCK;
@@ -17,13 +18,17 @@ use crate::store::leave_out::{Step, is_left_out};
 pub(crate) struct Tail {
     pub(crate) file: Box<dyn DiskFile>,
     pub(crate) epoch: u32,
+    /// Those for frames.
     blocks: u32,
+    /// The bytes behind them, for a filter.
+    footer: u32,
     /// The first block never used.
     end: u32,
     shared: Option<Shared>,
     pub(crate) runs: Vec<Run>,
     /// Whether its first run was checked against the segment before.
     pub(crate) linked: bool,
+    pub(super) labels: Labels,
 }
 
 /// The partly filled block.
@@ -48,16 +53,21 @@ enum Place {
 
 impl Tail {
     /// A segment without frames.
-    pub(crate) fn new(file: Box<dyn DiskFile>, epoch: u32, size: u64) -> Self {
-        let blocks = u32::try_from(size / BLOCK as u64).unwrap_or(u32::MAX);
-        Self { file, epoch, blocks, end: 1, shared: None, runs: Vec::new(), linked: true }
+    pub(super) fn new(file: Box<dyn DiskFile>, epoch: u32, size: u64, footer: u32, labels: Labels) -> Self {
+        let blocks = u32::try_from(size.saturating_sub(footer.into()) / BLOCK as u64).unwrap_or(u32::MAX);
+        Self { file, epoch, blocks, footer, end: 1, shared: None, runs: Vec::new(), linked: true, labels }
     }
 
     /// A segment as recovery found it: what is there stays, new frames go behind it.
-    pub(crate) fn found(file: Box<dyn DiskFile>, epoch: u32, size: u64, scan: Scan) -> Self {
-        let mut tail = Self::new(file, epoch, size);
-        (tail.end, tail.runs, tail.linked) = (scan.end, scan.runs, false);
-        tail
+    pub(super) fn found(mut fresh: Self, scan: Scan) -> Self {
+        (fresh.end, fresh.runs, fresh.linked) = (scan.end, scan.runs, false);
+        fresh
+    }
+
+    /// Where the bytes for the filter begin and how many there are, unless there are none or frames are in them.
+    pub(super) fn footer(&self) -> Option<(u64, u32)> {
+        let free = self.footer > 0 && self.end <= self.blocks;
+        free.then(|| (u64::from(self.blocks) * BLOCK as u64, self.footer))
     }
 
     /// Whether a frame of `len` bytes still fits.
@@ -153,7 +163,7 @@ mod tests {
     fn tail(blocks: u64) -> Tail {
         let file = SimDisk::new(1).create("x").unwrap();
         file.allocate(blocks * BLOCK as u64).unwrap();
-        Tail::new(file, 1, blocks * BLOCK as u64)
+        Tail::new(file, 1, blocks * BLOCK as u64, 0, Labels::default())
     }
 
     fn put(tail: &mut Tail, first: u64, len: usize) -> (u32, u32) {
@@ -173,6 +183,20 @@ mod tests {
             tail.runs.iter().map(|run| (run.block, run.first, run.last)).collect::<Vec<_>>(),
             [(2, 1, 4), (3, 5, 8), (1, 9, 9)]
         );
+    }
+
+    #[test]
+    fn the_room_for_a_filter_holds_no_frames() {
+        let file = SimDisk::new(1).create("x").unwrap();
+        file.allocate(8 * BLOCK as u64).unwrap();
+        let mut tail = Tail::new(file, 1, 8 * BLOCK as u64, BLOCK as u32, Labels::default());
+        assert!(tail.fits(6 * BLOCK) && !tail.fits(6 * BLOCK + 1));
+        put(&mut tail, 1, 6 * BLOCK);
+        assert!(!tail.fits(1));
+        assert_eq!(tail.footer(), Some((7 * BLOCK as u64, BLOCK as u32)));
+        // As a weir that did not know of it may have left it.
+        tail.end = 8;
+        assert!(!tail.fits(1) && tail.footer().is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::owner::Request;
 use super::{ChainView, Shared, locked, now};
 use crate::store::engine::Engine;
 use crate::store::gap::{Cause, Gap, Span};
+use crate::store::past::Waits;
 use crate::store::pending::{Cell, Wake};
 use crate::store::types::{ChainKey, Full, NotReplaced, ReadError, Record, Sealed, Settle};
 use crate::store::words::GivenUp;
@@ -93,6 +94,13 @@ impl Chain {
         self.cell.with(|state| state.next)
     }
 
+    /// Whether a record before the sequence `before` with this label waits. Of records of this run that is not known:
+    /// it is meant for those of earlier ones.
+    pub fn waits(&self, label: u64, before: u64) -> Waits {
+        let ack = self.cell.with(|state| state.ack);
+        self.cell.past(|past| past.waits(label, ack, before))
+    }
+
     /// How many segment files it has, and how large one is, in bytes.
     pub fn extent(&self) -> (usize, u64) {
         (self.view(|view| view.segments), self.shared.segment_size)
@@ -170,6 +178,10 @@ impl Chain {
             return Err(NotReplaced::TooLarge);
         }
         let records: Vec<Arc<[u8]>> = records.into_iter().map(Arc::from).collect();
+        if let (Some(first), Some(last)) = (sealed.first(), sealed.last()) {
+            // Before it happens: what is expected too late only waits too long.
+            self.cell.past(|past| past.raise(first.first, last.last));
+        }
         let replace = move |engine: &mut Engine, index| engine.replace(index, &sealed, &records);
         self.work(replace).await.unwrap_or(Err(NotReplaced::Closed))
     }

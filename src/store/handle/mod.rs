@@ -16,7 +16,9 @@ use super::layout::ledger::CHAINS;
 use super::layout::name::mark;
 use super::pending::Cell;
 use super::settings::Settings;
-use super::types::{ChainKey, ChainStatus, CloseError, NotDropped, OpenError, Refused, Status, StoreId, Totals, Want};
+use super::types::{
+    ChainKey, ChainStatus, CloseError, Labelled, NotDropped, OpenError, Refused, Status, StoreId, Totals, Want,
+};
 use crate::model::Name;
 pub use chain::Chain;
 use owner::{Request, run};
@@ -109,12 +111,22 @@ impl Store {
     /// # Errors
     /// Locked, written by a newer weir, or a directory that cannot be listed.
     pub fn open(disk: Box<dyn Disk>, settings: Settings) -> Result<Self, OpenError> {
-        let engine = Engine::open(disk, settings, fastrand::u64(..), wall_ms())?;
+        Self::open_labelled(disk, settings, |_| None)
+    }
+
+    /// As [`Store::open`], for chains that know which labels wait in them: see [`Chain::waits`].
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_labelled(disk: Box<dyn Disk>, settings: Settings, labelled: Labelled) -> Result<Self, OpenError> {
+        let mut engine = Engine::open(disk, settings, fastrand::u64(..), wall_ms(), labelled)?;
         let max_record = engine.max_record();
-        let cell = |index: usize| {
-            let chain = &engine.chains[index];
-            Arc::new(Cell::new(chain.key.clone(), chain.next(), chain.written, chain.ack, max_record))
+        let cell = |chain: &mut crate::store::engine::Chain| {
+            let cell = Cell::new(chain.key.clone(), chain.next(), chain.written, chain.ack, max_record);
+            cell.past(|past| *past = std::mem::take(&mut chain.past));
+            Arc::new(cell)
         };
+        let cells = engine.chains.iter_mut().map(cell).collect();
         let shared = Arc::new(Shared {
             id: engine.id(),
             start: engine.start(),
@@ -122,7 +134,7 @@ impl Store {
             max_loss: engine.settings().max_loss,
             segment_size: engine.segment_size(),
             phase: AtomicU8::new(if engine.ready() { READY } else { STARTING }),
-            cells: Mutex::new((0..engine.chains.len()).map(cell).collect()),
+            cells: Mutex::new(cells),
             wake: Notify::new(),
             snapshot: Mutex::default(),
             want: watch::Sender::new(Want::Nothing),

@@ -20,7 +20,7 @@ pub(crate) struct Header {
     pub(crate) after: u64,
     /// Random at each use: frames of an earlier use never pass.
     pub(crate) epoch: u32,
-    /// Bytes at the end of the segment that hold no frames.
+    /// Bytes at the end of the segment that hold no frames: see [`super::filter`].
     pub(crate) footer: u32,
     /// When this use began, by the wall clock, in milliseconds since 1970. Format 1 did not say.
     pub(crate) begun_ms: Option<i64>,

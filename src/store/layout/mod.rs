@@ -5,6 +5,7 @@
 //! sequence was the last one stored before it, so a missing frame shows as a break in that chain.
 
 pub(crate) mod bytes;
+pub(crate) mod filter;
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod ledger;

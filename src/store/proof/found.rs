@@ -27,7 +27,7 @@ fn settings() -> Settings {
 }
 
 fn open(disk: &SimDisk, seed: u64) -> Engine {
-    Engine::open(Box::new(disk.clone()), settings(), seed, None).expect("it is not locked")
+    Engine::open(Box::new(disk.clone()), settings(), seed, None, |_| None).expect("it is not locked")
 }
 
 /// A store with so many records in one chain, each in blocks of its own.

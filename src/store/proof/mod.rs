@@ -28,11 +28,16 @@ fn seeds() -> u64 {
 
 /// Plays one story.
 fn story(seed: u64, setup: Setup) -> Result<(), String> {
+    play(seed, setup).map(drop)
+}
+
+fn play(seed: u64, setup: Setup) -> Result<Rig, String> {
     let mut rig = Rig::new(seed, setup)?;
     for step in 0..120 {
         rig.step().map_err(|broken| format!("seed {seed} step {step}: {broken}"))?;
     }
-    rig.end().map_err(|broken| format!("seed {seed} at the end: {broken}"))
+    rig.end().map_err(|broken| format!("seed {seed} at the end: {broken}"))?;
+    Ok(rig)
 }
 
 /// How a story ends badly, if it does. Nonsense on the disk may trip an assertion first: that counts.
@@ -76,6 +81,14 @@ fn the_model_sees_a_disk_that_never_flushes() {
     assert!(seen >= 54, "only {seen} of 60 stories broke");
 }
 
+/// After power cuts too, most of what does not wait is known not to.
+#[test]
+fn filters_tell_what_does_not_wait() {
+    let asked = |seed| play(seed, Setup::default()).unwrap().asked;
+    let (all, absent) = (0..200).map(asked).fold((0, 0), |sum, (all, absent)| (sum.0 + all, sum.1 + absent));
+    assert!(all > 500 && absent > all / 10 * 9, "{absent} of {all}");
+}
+
 /// What is left out, and the first story that breaks by it.
 fn list_entry(what: &str, mut broken: impl FnMut(u64) -> Option<String>) -> Option<String> {
     (0..PATIENCE).find_map(&mut broken).map(|how| format!("without {what}: {how}"))
@@ -95,9 +108,10 @@ fn the_model_sees_each_kind_of_flush_that_is_left_out() {
 
 #[test]
 fn the_model_sees_each_step_that_is_left_out() {
-    // Checksums and links answer rot, the others power cuts.
+    // Checksums and links answer rot, the others power cuts. That two uses of a segment end with the same sequence
+    // takes longer than a story.
     let rots = |step| matches!(step, Step::FrameSum | Step::SealSum | Step::Links);
-    for step in STEPS {
+    for step in STEPS.into_iter().filter(|step| *step != Step::FilterUse) {
         let setup = || Setup { rots: rots(step), ..Setup::default() };
         let found = list_entry(&format!("the step {step:?}"), |seed| broken(seed, setup(), Some(step)));
         note(found.as_deref());

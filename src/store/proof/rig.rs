@@ -11,10 +11,11 @@ use crate::store::disk::Flush;
 use crate::store::disk::sim::{Faults, SimDisk};
 use crate::store::engine::Engine;
 use crate::store::gap::Gap;
+use crate::store::past::Waits;
 use crate::store::pending::{Cell, MOST};
 use crate::store::pump::{Pump, take_ack, take_acks};
 use crate::store::settings::{Settings, WhenFull};
-use crate::store::types::{ChainKey, Refused, Settle};
+use crate::store::types::{ChainKey, Label, Record, Refused, Settle};
 
 /// What kind of story it is.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +43,20 @@ pub(super) struct Rig {
     /// The power failed in the middle of something.
     dark: bool,
     records_read: u64,
+    /// By chain: the sequence that the first record of this run gets.
+    begins: Vec<u64>,
+    /// How often it was asked about a label that no record has, and how often the answer was no.
+    pub(super) asked: (u32, u32),
+}
+
+/// What the records of a story are about: their first byte says it.
+fn label(record: &[u8]) -> Option<u64> {
+    Some(record.first().map_or(256, |byte| u64::from(*byte)))
+}
+
+/// Two of the three chains have labels.
+fn labelled(key: &ChainKey) -> Option<Label> {
+    (key.queue.as_str() == "cloud").then_some(label)
 }
 
 /// Where a story's wall clock begins, in milliseconds since 1970.
@@ -67,7 +82,7 @@ impl Rig {
         let disk = SimDisk::new(rng.u64(..));
         setup.skipped.iter().for_each(|&kind| disk.skip(kind));
         let settings = settings(&mut rng);
-        let engine = Engine::open(Box::new(disk.clone()), settings.clone(), rng.u64(..), Some(EPOCH_MS))
+        let engine = Engine::open(Box::new(disk.clone()), settings.clone(), rng.u64(..), Some(EPOCH_MS), labelled)
             .map_err(|e| e.to_string())?;
         let mut rig = Self {
             rng,
@@ -82,6 +97,8 @@ impl Rig {
             hurt: false,
             dark: false,
             records_read: 0,
+            begins: Vec::new(),
+            asked: (0, 0),
         };
         rig.chains();
         Ok(rig)
@@ -97,9 +114,12 @@ impl Rig {
         self.books.iter_mut().for_each(|book| book.id = id);
         let most = self.engine.max_record();
         let cell = |chain: &crate::store::engine::Chain| {
-            Arc::new(Cell::new(chain.key.clone(), chain.next(), chain.written, chain.ack, most))
+            let cell = Cell::new(chain.key.clone(), chain.next(), chain.written, chain.ack, most);
+            cell.past(|past| past.clone_from(&chain.past));
+            Arc::new(cell)
         };
         self.cells = self.engine.chains.iter().map(cell).collect();
+        self.begins = self.engine.chains.iter().map(crate::store::engine::Chain::next).collect();
         if !self.engine.ready() {
             self.cells.iter().for_each(|cell| {
                 cell.refuse(Refused::Disk);
@@ -228,8 +248,32 @@ impl Rig {
             self.book(index).durable.retain(|sequence, _| *sequence <= written || *sequence < reached);
         }
         self.records_read += records.len() as u64;
+        records.iter().try_for_each(|record| self.was_expected(index, record))?;
         self.book(index).read(from, &records, (id, start), &gaps, rots, last)?;
         Ok(records.last().map_or(from, |record| record.sequence + 1))
+    }
+
+    /// What an earlier run left was not said to be absent.
+    fn was_expected(&self, index: usize, record: &Record) -> Result<(), String> {
+        let (cell, begins) = (&self.cells[index], self.begins[index]);
+        if record.sequence >= begins || record.start == self.engine.start() || labelled(&cell.key).is_none() {
+            return Ok(());
+        }
+        let of = label(&record.bytes).unwrap_or(0);
+        let waits = cell.past(|past| past.waits(of, record.sequence - 1, begins));
+        promise!(waits != Waits::No, "{} with label {of} waits, and was said to be absent", record.sequence);
+        Ok(())
+    }
+
+    /// Asks about a label that no record has.
+    fn ask(&mut self) {
+        for (cell, begins) in self.cells.iter().zip(&self.begins).filter(|(cell, _)| labelled(&cell.key).is_some()) {
+            let ack = cell.with(|state| state.ack);
+            if ack + 1 < *begins {
+                let absent = cell.past(|past| past.waits(1000, ack, *begins)) == Waits::No;
+                self.asked = (self.asked.0 + 1, self.asked.1 + u32::from(absent));
+            }
+        }
     }
 
     fn read(&mut self) -> Result<(), String> {
@@ -289,7 +333,7 @@ impl Rig {
         self.disk.fail_after(self.rng.u32(1..10));
         let (disk, settings) = (Box::new(self.disk.clone()), self.settings.clone());
         // Whether it opened does not matter: nobody gets to use it.
-        drop(Engine::open(disk, settings, self.rng.u64(..), None));
+        drop(Engine::open(disk, settings, self.rng.u64(..), None, labelled));
         self.disk = self.disk.crash(self.rng.u64(..));
     }
 
@@ -340,9 +384,10 @@ impl Rig {
 
     fn open(&mut self) -> Result<(), String> {
         let (disk, settings) = (Box::new(self.disk.clone()), self.settings.clone());
-        self.engine =
-            Engine::open(disk, settings, self.rng.u64(..), self.wall_ms()).map_err(|error| error.to_string())?;
+        self.engine = Engine::open(disk, settings, self.rng.u64(..), self.wall_ms(), labelled)
+            .map_err(|error| error.to_string())?;
         self.chains();
+        self.ask();
         // Five seconds of acknowledgements may be forgotten.
         let window = (!self.hurt && !self.dark).then_some(Duration::from_secs(5));
         self.dark = false;

@@ -1,0 +1,159 @@
+//! Which labels records have: those of a segment that is written, and those that wait at start.
+
+use std::collections::BTreeSet;
+
+use super::Engine;
+use super::scan::scan_each;
+use super::tail::Tail;
+use crate::store::disk::DiskFile;
+use crate::store::layout::BLOCK;
+use crate::store::layout::filter::{self, print};
+use crate::store::layout::frame::Frame;
+use crate::store::layout::header::{self, Found, Header};
+use crate::store::past::Past;
+use crate::store::types::Label;
+
+/// Labels that are kept of one segment: as many as fit into the largest filter.
+const MOST: usize = filter::most(filter::room(u64::MAX));
+/// Segments without a filter that are read at start to know their labels, in bytes: the newest ones, whose filters
+/// a power cut may have taken.
+const SCANNED: u64 = 16 << 20;
+
+/// The prints of the records in one segment, as long as they are all known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Labels {
+    /// How they are made.
+    of: Option<Label>,
+    prints: BTreeSet<u32>,
+    /// A record has none, or there are too many.
+    incomplete: bool,
+}
+
+impl Labels {
+    pub(super) fn new(of: Option<Label>) -> Self {
+        Self { of, ..Self::default() }
+    }
+
+    pub(super) fn note(&mut self, record: &[u8]) {
+        let Some(of) = self.of.filter(|_| !self.incomplete) else { return };
+        match of(record) {
+            Some(label) => drop(self.prints.insert(print(label))),
+            None => self.incomplete = true,
+        }
+        self.incomplete |= self.prints.len() > MOST;
+    }
+
+    /// Something of the segment could not be read.
+    pub(super) fn give_up(&mut self) {
+        self.incomplete = true;
+    }
+
+    pub(super) fn note_frame(&mut self, frame: &Frame<'_>) {
+        frame.records().for_each(|(_, record)| self.note(record));
+    }
+
+    /// All of them, if they are known and no more than `most`.
+    pub(super) fn all(&self, most: usize) -> Option<&BTreeSet<u32>> {
+        let known = self.of.is_some() && !self.incomplete && self.prints.len() <= most;
+        known.then_some(&self.prints)
+    }
+}
+
+impl Engine {
+    /// Ends a segment: nothing is written to it any more but which labels it has, without a flush.
+    pub(super) fn seal(&mut self, index: usize) {
+        let chain = &mut self.chains[index];
+        let Some(tail) = chain.tail.take() else { return };
+        let Some((bytes, at)) = tail.filter(chain.written) else { return };
+        let written = tail.file.write_at(&bytes, at);
+        if self.noted(written).is_ok() {
+            self.totals.bytes_written += bytes.len() as u64;
+        }
+    }
+
+    /// Finds out which labels wait in each chain that has them.
+    pub(super) fn look_back(&mut self) {
+        let mut budget = SCANNED;
+        for index in 0..self.chains.len() {
+            if self.chains[index].label.is_some() {
+                let past = self.past(index, &mut budget);
+                self.chains[index].past = past;
+            }
+        }
+    }
+
+    /// From the newest segment to the oldest in which something waits.
+    fn past(&self, index: usize, budget: &mut u64) -> Past {
+        let chain = &self.chains[index];
+        let mut past = Past::new(chain.next() - 1);
+        let mut behind: Option<Header> = None;
+        for position in (0..chain.segments.len()).rev() {
+            let segment = &chain.segments[position];
+            if segment.last <= chain.ack {
+                break;
+            }
+            let tail = chain.tail.as_ref().filter(|_| position + 1 == chain.segments.len());
+            let (header, prints) = match tail {
+                Some(tail) => (self.header(index, position), tail.labels()),
+                None => self.prints(index, position, behind.as_ref(), budget),
+            };
+            past.take(prints.as_deref(), segment.last);
+            behind = header;
+        }
+        past
+    }
+
+    /// What is known of a sealed segment: from its filter, or from its records.
+    fn prints(
+        &self,
+        index: usize,
+        position: usize,
+        behind: Option<&Header>,
+        budget: &mut u64,
+    ) -> (Option<Header>, Option<Vec<u32>>) {
+        let chain = &self.chains[index];
+        let segment = &chain.segments[position];
+        let Ok(file) = self.disk.open(&segment.name.text()) else { return (None, None) };
+        let mut block = vec![0; BLOCK];
+        let read = file.read_at(&mut block, 0);
+        let Found::Header(header) = header::judge(&block, &segment.name) else { return (None, None) };
+        if read.is_err() {
+            return (None, None);
+        }
+        let filter = behind.and_then(|behind| read_filter(&*file, segment.size, &header, behind.after));
+        let prints = filter.or_else(|| {
+            *budget = budget.checked_sub(segment.size)?;
+            read_labels(&*file, &header, chain.label)
+        });
+        (Some(header), prints)
+    }
+}
+
+fn read_filter(file: &dyn DiskFile, size: u64, header: &Header, upto: u64) -> Option<Vec<u32>> {
+    let at = size.checked_sub(header.footer.into()).filter(|_| header.footer > 0)?;
+    let mut bytes = vec![0; usize::try_from(header.footer).ok()?];
+    file.read_at(&mut bytes, at).ok()?;
+    filter::judge(&bytes, header.epoch, upto)
+}
+
+fn read_labels(file: &dyn DiskFile, header: &Header, label: Option<Label>) -> Option<Vec<u32>> {
+    let mut labels = Labels::new(label);
+    let scan = scan_each(file, header.epoch, |frame| labels.note_frame(frame)).ok()?;
+    if scan.unread {
+        labels.give_up();
+    }
+    Some(labels.all(MOST)?.iter().copied().collect())
+}
+
+impl Tail {
+    /// The filter of the segment whose last record is `upto`, and where it goes, if there is room for it.
+    fn filter(&self, upto: u64) -> Option<(Vec<u8>, u64)> {
+        let (at, room) = self.footer()?;
+        let prints = self.labels.all(filter::most(room))?;
+        Some((filter::encode(self.epoch, upto, prints.iter().copied()), at))
+    }
+
+    fn labels(&self) -> Option<Vec<u32>> {
+        Some(self.labels.all(MOST)?.iter().copied().collect())
+    }
+}
