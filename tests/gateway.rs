@@ -4,6 +4,8 @@
 
 #[path = "gateway/books.rs"]
 mod books;
+#[path = "gateway/classes.rs"]
+mod classes;
 #[path = "gateway/cloud.rs"]
 mod cloud;
 

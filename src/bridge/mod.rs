@@ -37,8 +37,8 @@ pub mod uplink;
 pub use bridge::{Bridge, Costs, Options, Status};
 pub use core::Timing;
 pub use dead::DeadLetter;
-pub use lanes::labelled;
 pub use hops::HOP;
+pub use lanes::labelled;
 pub use link::{BACKFILL, DEDUPE_KEY};
 pub use settings::{
     Batch, Budget, Class, Connect, Endpoint, Forward, Proxy, ProxyKind, Receive, Replay, Settings, Tls, Transport,

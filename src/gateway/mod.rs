@@ -27,8 +27,8 @@ use crate::model::{Filter, Name};
 use crate::plan::Plan;
 use crate::runtime::{Board, Clock, systemd};
 use crate::sampler::Sampler;
-use crate::store::{ChainKey, Label, Store};
 use crate::store::disk::Disk;
+use crate::store::{ChainKey, Label, Store};
 
 use phase::Phase;
 use status::Herald;

@@ -60,8 +60,8 @@ async fn a_record_that_never_fits_is_said_to_be_too_large() {
     let chain = chain(&store, "cloud", 2);
     assert_eq!(chain.offer(vec![0; 65_536], None).unwrap_err().why, Refused::TooLarge);
     // The largest that fits is really stored.
-    assert_eq!(put(&chain, &[5; 59_000]).await, Settled::Durable);
-    assert_eq!(all(&chain).await[0].bytes.len(), 59_000);
+    assert_eq!(put(&chain, &[5; 55_000]).await, Settled::Durable);
+    assert_eq!(all(&chain).await[0].bytes.len(), 55_000);
 }
 
 #[tokio::test]

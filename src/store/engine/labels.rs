@@ -17,7 +17,7 @@ use crate::store::types::Label;
 const MOST: usize = filter::most(filter::room(u64::MAX));
 /// Segments without a filter that are read at start to know their labels, in bytes: the newest ones, whose filters
 /// a power cut may have taken.
-const SCANNED: u64 = 16 << 20;
+pub(super) const SCANNED: u64 = 16 << 20;
 
 /// The prints of the records in one segment, as long as they are all known.
 #[derive(Debug, Clone, Default)]
@@ -71,9 +71,8 @@ impl Engine {
         }
     }
 
-    /// Finds out which labels wait in each chain that has them.
-    pub(super) fn look_back(&mut self) {
-        let mut budget = SCANNED;
+    /// Finds out which labels wait in each chain that has them; reads segments without a filter of so many bytes.
+    pub(crate) fn look_back(&mut self, mut budget: u64) {
         for index in 0..self.chains.len() {
             if self.chains[index].label.is_some() {
                 let past = self.past(index, &mut budget);

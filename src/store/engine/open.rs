@@ -5,7 +5,7 @@ use std::io;
 
 use fastrand::Rng;
 
-use super::labels::Labels;
+use super::labels::{Labels, SCANNED};
 use super::scan::{Scan, scan_each};
 use super::tail::Tail;
 use super::{Engine, FileOf, Segment};
@@ -71,7 +71,7 @@ impl Engine {
         engine.take_ledger(found);
         engine.take_segments(&names)?;
         engine.settle_recovery();
-        engine.look_back();
+        engine.look_back(SCANNED);
         Ok(engine)
     }
 

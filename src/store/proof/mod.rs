@@ -7,6 +7,7 @@
 //! `-- the_model_sees --show-output` the list of what is left out is printed, with the seed that notices.
 
 mod book;
+mod filters;
 mod found;
 mod rig;
 mod thin;
