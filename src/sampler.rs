@@ -152,7 +152,7 @@ impl Sampler {
 
     async fn publish(&self, sample: Sample) {
         self.memory(|memory| memory.last.insert(sample.reading.measure.name.clone().into_owned(), sample.clone()));
-        self.hub.publish(self.message(sample)).await;
+        self.hub.publish_and_forget(self.message(sample)).await;
     }
 
     fn message(&self, sample: Sample) -> Message {
@@ -172,7 +172,7 @@ impl Sampler {
         }
         let last: Vec<_> = self.memory(|memory| memory.last.drain().map(|(_, sample)| sample).collect());
         for sample in last {
-            self.hub.publish(self.message(Sample { quality: Quality::Stale, ..sample })).await;
+            self.hub.publish_and_forget(self.message(Sample { quality: Quality::Stale, ..sample })).await;
         }
     }
 

@@ -35,3 +35,6 @@ mod second_broker;
 #[path = "gateway/typed.rs"]
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 mod typed;
+#[path = "gateway/unhurried.rs"]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+mod unhurried;

@@ -78,7 +78,7 @@ pub(super) async fn tell_here(core: &Core) -> Infallible {
         for (index, gap) in new {
             let (_, payload) = document(core.store.id(), chain(&core.outbox, index).key(), &gap);
             let message = Message::own(core.outbox.rules.gap().clone(), payload).with_qos(Qos::AtLeastOnce);
-            core.hub.publish(message).await;
+            core.hub.publish_and_forget(message).await;
         }
         seen.more(&core.outbox).await;
     }

@@ -123,7 +123,7 @@ pub(super) async fn tell(core: &Core, mut condition: watch::Receiver<Condition>)
         let oldest = if backlog > 0 { oldest(core).await } else { None };
         let document = now.document(backlog, oldest, core.dropped());
         let message = Message::own(core.outbox.rules.status().clone(), document).retained();
-        core.hub.publish(message).await;
+        core.hub.publish_and_forget(message).await;
         // Between the ticks only a change is told, and the end of a backlog once.
         while let Err(_tick) = timeout(core.timing.status, condition.changed()).await {
             let has_backlog = core.backlog() > 0;

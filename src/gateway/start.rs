@@ -163,7 +163,7 @@ impl Gateway {
 async fn beats(hub: Hub, store: Store) -> bool {
     let topic = Topic::new(BEAT).expect("a good topic");
     let mut beats = hub.subscribe(vec![Filter::from(&topic)], 1);
-    hub.publish(Message::own(topic, [])).await;
+    hub.publish_and_forget(Message::own(topic, [])).await;
     beats.recv().await.is_some() && tokio::task::spawn_blocking(move || store.status()).await.is_ok()
 }
 

@@ -114,5 +114,5 @@ pub(super) fn trouble_of(store: &store::Status) -> Vec<String> {
 
 async fn publish(hub: &Hub, topic: &str, payload: Vec<u8>) {
     let topic = Topic::new(topic).expect("names are safe topic levels");
-    hub.publish(Message::own(topic, payload).with_qos(Qos::AtLeastOnce).retained()).await;
+    hub.publish_and_forget(Message::own(topic, payload).with_qos(Qos::AtLeastOnce).retained()).await;
 }

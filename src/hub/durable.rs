@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::journal::Journal;
-use crate::model::{Message, Receipt, Ticket};
+use crate::model::{Message, Qos, Receipt, Ticket};
 
 /// There is no room now; gives the ticket back.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Full(pub Option<Ticket>);
 
 /// Takes messages for a place that outlives this process, or for somebody beyond the hub.
 pub trait Durable: Send + Sync {
-    /// Takes the message (`ticket` is `None` for QoS 0), or gives the ticket back when there is no room now.
+    /// Takes the message (`ticket` is `None` when nobody waits, as with QoS 0), or gives the ticket back when there is no room now.
     /// Must never block.
     ///
     /// # Errors
@@ -47,23 +47,44 @@ pub(crate) struct Offered {
     pub(crate) stuck: Option<Stuck>,
 }
 
-/// Offers `message` to all `consumers`; with QoS 1 and 2 they get tickets. `receipt` has those of the journal,
-/// which may be pressed.
+/// The tickets of one message: none with QoS 0, or when its publisher does not wait.
+pub(crate) struct Tickets {
+    qos: Qos,
+    waits: bool,
+    /// Begins with the first ticket.
+    receipt: Option<Receipt>,
+    /// The journal keeps something of the message.
+    journaled: bool,
+}
+
+impl Tickets {
+    pub(crate) fn new(qos: Qos, waits: bool) -> Self {
+        Self { qos, waits, receipt: None, journaled: false }
+    }
+
+    fn one_more(&mut self) -> Option<Ticket> {
+        (self.waits && self.qos != Qos::AtMostOnce).then(|| self.receipt.get_or_insert_default().ticket())
+    }
+
+    pub(crate) fn of_journal(&mut self) -> Option<Ticket> {
+        self.journaled = self.qos != Qos::AtMostOnce;
+        self.one_more()
+    }
+}
+
+/// Offers `message` to all `consumers`. The journal may be pressed by its part of it.
 pub(crate) fn offer(
     message: &Arc<Message>,
     consumers: &[Arc<Consumer>],
-    mut receipt: Option<Receipt>,
+    mut tickets: Tickets,
     journal: Option<&Arc<Journal>>,
 ) -> Offered {
-    let pressed = journal.filter(|journal| receipt.is_some() && journal.is_pressed());
-    if consumers.is_empty() && pressed.is_none() {
+    let pressed = journal.filter(|journal| tickets.journaled && journal.is_pressed());
+    let mut left: Vec<_> = consumers.iter().map(|consumer| (Arc::clone(consumer), tickets.one_more())).collect();
+    let receipt = tickets.receipt;
+    if left.is_empty() && pressed.is_none() {
         return Offered { receipt, stuck: None };
     }
-    if message.qos as u8 > 0 && !consumers.is_empty() {
-        receipt.get_or_insert_default();
-    }
-    let ticket = || receipt.as_ref().map(Receipt::ticket);
-    let mut left: Vec<_> = consumers.iter().map(|consumer| (Arc::clone(consumer), ticket())).collect();
     left = offer_each(message, left);
     let room = pressed.map(|journal| Box::pin(journal.room()) as Room);
     let stuck = !left.is_empty() || room.is_some();

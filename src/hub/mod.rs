@@ -53,7 +53,7 @@ use journal::{Found, Journal, Restored};
 use live::Live;
 use places::Places;
 use rivals::Rivals;
-use router::{Router, Target, Wakes};
+use router::{Publisher, Router, Target, Wakes};
 use sessions::Sessions;
 
 pub use access::users;
@@ -156,11 +156,11 @@ impl Shared {
 
     /// Routes a message now. Its acknowledgement comes from the receipt, its last durable consumers
     /// may still have to find room.
-    fn route(&self, message: Message) -> Offered {
+    fn route(&self, message: Message, publisher: Publisher) -> Offered {
         let message = Arc::new(message);
         let routes = self.router.routes(&message.topic);
         let mut wakes = Wakes::default();
-        let offered = self.router.route(&message, &routes, None, &mut wakes);
+        let offered = self.router.route(&message, &routes, publisher, &mut wakes);
         wakes.ring();
         offered
     }
@@ -168,7 +168,7 @@ impl Shared {
     /// Routes a message for which nobody waits: a will. Durable consumers that have no room get it
     /// from a task that ends with the hub.
     fn publish_later(&self, message: Message) {
-        if let Some(mut stuck) = self.route(message).stuck {
+        if let Some(mut stuck) = self.route(message, Publisher::Forgets).stuck {
             let stop = self.stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(poll_fn(|context| stuck.poll(context))).await });
         }
@@ -260,11 +260,19 @@ impl Hub {
     /// The one road: publishes a message. Waits only until durable consumers have room; the receipt
     /// then says when the message is safe.
     pub async fn publish(&self, message: Message) -> Receipt {
-        let Offered { receipt, stuck } = self.shared.route(message);
+        let Offered { receipt, stuck } = self.shared.route(message, Publisher::Waits);
         if let Some(mut stuck) = stuck {
             poll_fn(|context| stuck.poll(context)).await;
         }
         receipt.unwrap_or_default()
+    }
+
+    /// The same for a publisher that does not wait until its message is safe: durable consumers take their time,
+    /// whatever its QoS, and it is at risk for as long as they say.
+    pub async fn publish_and_forget(&self, message: Message) {
+        if let Some(mut stuck) = self.shared.route(message, Publisher::Forgets).stuck {
+            poll_fn(|context| stuck.poll(context)).await;
+        }
     }
 
     /// Subscribes inside this process: first the retained messages, then live ones. At most `capacity` wait;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::bell::Bell;
 use super::counters::{Cause, Tally};
-use super::durable::{Consumer, Offered, offer};
+use super::durable::{Consumer, Offered, Tickets, offer};
 use super::handover::Pushed;
 use super::inbox::Inbox;
 use super::journal::{Entry, Journal, Number};
@@ -21,7 +21,7 @@ use super::retained::Retained;
 use super::routes::{Group, Member, Routes, Subscriber, Subscription};
 use super::settings::Limits;
 use super::tree::{Tree, is_shallow};
-use crate::model::{Filter, Message, Qos, Receipt, Ticket, Topic};
+use crate::model::{Filter, Message, Topic};
 
 #[derive(Debug)]
 pub(crate) struct Router {
@@ -53,6 +53,17 @@ impl Wakes {
     pub(crate) fn ring(&mut self) {
         self.bells.drain(..).for_each(|bell| bell.ring());
     }
+}
+
+/// Who publishes a message, as far as its acknowledgement goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Publisher {
+    /// Waits for none, whatever the QoS: durable consumers need not hurry.
+    Forgets,
+    /// Waits for one if the message's QoS has one.
+    Waits,
+    /// The same, as a durable session that sends at QoS 2 under this packet id.
+    Once(Number, u16),
 }
 
 /// A filter and, for a shared subscription, its group.
@@ -201,18 +212,19 @@ impl Router {
     }
 
     /// Hands `message` to everybody in `routes`: retained store, sessions and inboxes at once, then durable
-    /// consumers as far as they have room. `inbound` is the durable session of a QoS 2 publisher, and its packet id.
+    /// consumers as far as they have room.
     pub(crate) fn route(
         &self,
         message: &Arc<Message>,
         routes: &Routes,
-        inbound: Option<(Number, u16)>,
+        publisher: Publisher,
         wakes: &mut Wakes,
     ) -> Offered {
         let expires = expiry(message);
-        let mut receipt = None;
+        let mut tickets = Tickets::new(message.qos, !matches!(publisher, Publisher::Forgets));
+        let inbound = if let Publisher::Once(number, id) = publisher { Some((number, id)) } else { None };
         if message.retain {
-            self.keep(message, expires, &mut receipt);
+            self.keep(message, expires, &mut tickets);
         }
         let mut kept = self.journal.as_ref().filter(|_| inbound.is_some()).map(|it| it.open(message, expires));
         for route in routes.sessions.iter().filter(|route| route.wants(message)) {
@@ -228,9 +240,9 @@ impl Router {
             self.tally.dropped(Cause::Inside, dropped.qos0 + dropped.kept);
         }
         if let (Some(entry), Some(journal)) = (kept, &self.journal) {
-            journal.seal(entry, inbound, || ticket(message, &mut receipt));
+            journal.seal(entry, inbound, || tickets.of_journal());
         }
-        offer(message, &routes.durables, receipt, self.journal.as_ref())
+        offer(message, &routes.durables, tickets, self.journal.as_ref())
     }
 
     fn push(&self, member: &Arc<Member>, parcel: Parcel, kept: &mut Option<Arc<Entry>>, wakes: &mut Wakes) {
@@ -284,7 +296,7 @@ impl Router {
     }
 
     /// Keeps `message` as its topic's last value.
-    fn keep(&self, message: &Arc<Message>, expires: Option<Instant>, receipt: &mut Option<Receipt>) {
+    fn keep(&self, message: &Arc<Message>, expires: Option<Instant>, tickets: &mut Tickets) {
         // Locked until the journal has it, so that disk and memory have the same last value.
         let mut retained = self.retained_mut();
         let kept = retained.keep(message, expires);
@@ -292,7 +304,7 @@ impl Router {
             self.tally.refused("retained_full");
         }
         if let Some(journal) = &self.journal {
-            journal.retain(message, kept, expires, || ticket(message, receipt));
+            journal.retain(message, kept, expires, || tickets.of_journal());
         }
     }
 
@@ -304,11 +316,6 @@ impl Router {
             self.journal.iter().for_each(|journal| journal.expire(topic));
         }
     }
-}
-
-/// One more ticket of the receipt for `message`, which begins with the first; none with QoS 0.
-fn ticket(message: &Message, receipt: &mut Option<Receipt>) -> Option<Ticket> {
-    (message.qos != Qos::AtMostOnce).then(|| receipt.get_or_insert_default().ticket())
 }
 
 /// When a message that arrives now expires.

@@ -106,7 +106,7 @@ impl Driven {
         let topic = Topic::new(&self.topic_text("", leaf)).expect("names are safe topic levels");
         let payload = serde_json::to_vec(document).expect("a plain struct is JSON");
         let message = Message { retain, ..Message::own(topic, payload).with_qos(Qos::AtLeastOnce) };
-        self.hub.publish(message).await;
+        self.hub.publish_and_forget(message).await;
     }
 }
 

@@ -31,7 +31,7 @@ pub(in crate::bridge) async fn keep(core: &Core) -> Infallible {
         budget.write(false).await;
         if changed || Instant::now() >= tell_at {
             let message = Message::own(core.outbox.rules.budget(), budget.status().encode());
-            core.hub.publish(message.with_qos(Qos::AtLeastOnce).retained()).await;
+            core.hub.publish_and_forget(message.with_qos(Qos::AtLeastOnce).retained()).await;
             tell_at = Instant::now() + TELL_EVERY;
         }
         sleep(LOOK_EVERY).await;

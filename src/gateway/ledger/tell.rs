@@ -68,7 +68,7 @@ impl Bookkeeper {
     async fn tell(&self, ledger: &Ledger) {
         for (topic, document) in documents(&self.gateway, ledger, Time(self.clock.wall_ms())) {
             let message = Message::own(topic, document).with_qos(Qos::AtLeastOnce).retained();
-            self.hub.publish(message).await;
+            self.hub.publish_and_forget(message).await;
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::super::codec::{Ack, Packet, Publish, Reason};
 use super::super::counters::Cause;
 use super::super::durable::Offered;
+use super::super::router::Publisher;
 use super::super::session::Arrival;
 use super::acks::Waiting;
 use super::cache::Looked;
@@ -162,8 +163,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn route(&mut self, message: &Arc<Message>, id: u16, looked: &Looked) {
         let exactly_once = message.qos == Qos::ExactlyOnce;
         let number = || self.member.lock().place.as_ref().map(|place| (place.number, id));
-        let inbound = exactly_once.then(number).flatten();
-        let Offered { receipt, stuck } = self.hub.router.route(message, &looked.routes, inbound, &mut self.wakes);
+        let once = exactly_once.then(number).flatten();
+        let publisher = once.map_or(Publisher::Waits, |(number, id)| Publisher::Once(number, id));
+        let Offered { receipt, stuck } = self.hub.router.route(message, &looked.routes, publisher, &mut self.wakes);
         self.stuck = stuck;
         if message.qos != Qos::AtMostOnce {
             let unheard = looked.routes.is_empty() && !message.retain;

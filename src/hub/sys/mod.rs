@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::router::Publisher;
 use super::{Counters, Shared};
 use crate::model::{Message, Topic};
 use load::Loads;
@@ -113,7 +114,7 @@ impl Figures {
 /// A bridge that has no room for a figure misses it.
 fn publish(hub: &Shared, topic: &str, value: &str) {
     let topic = Topic::new(&format!("$SYS/{topic}")).expect("figures have good topics");
-    drop(hub.route(Message::own(topic, value.as_bytes()).retained()));
+    drop(hub.route(Message::own(topic, value.as_bytes()).retained(), Publisher::Forgets));
 }
 
 #[cfg(test)]

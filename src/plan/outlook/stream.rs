@@ -18,7 +18,7 @@ pub(super) struct Stream {
     pub(super) source: usize,
     /// Messages a day; nothing for sensors that speak when something happens.
     pub(super) per_day: Option<Span>,
-    /// With QoS 1 and 2: the store commits soon.
+    /// A client at QoS 1 or 2 waits for its acknowledgement: the store commits soon. Sensors wait for nothing.
     pub(super) waits: bool,
 }
 
@@ -111,6 +111,5 @@ fn of_measure(plan: &Plan, sensor: &SensorPlan, measure: &Measure, source: usize
         let (least, most) = recipe.map_or((1.0, 1.0), |recipe| filtered::shares(recipe, measure, every_ms));
         Span { least, most }.times(DAY_S * 1000.0 / every_ms as f64)
     });
-    let waits = message.qos != Qos::AtMostOnce;
-    Some(Stream { message, source, per_day, waits })
+    Some(Stream { message, source, per_day, waits: false })
 }

@@ -154,6 +154,16 @@ fn who_waits_for_the_disk_costs_commits() {
 }
 
 #[test]
+fn sensors_wait_for_nothing_whatever_their_qos() {
+    let bridge = "[[bridge]]\nname = \"cloud\"\nurl = \"mqtts://x\"\n[[bridge.forward]]\ntopics = [\"#\"]\n";
+    let commits = |qos| {
+        let text = sensor("100ms", "") + &format!("[sensor.publish]\nqos = {qos}\n") + bridge;
+        worked_out(&text, &[]).store.offline.commits_per_day
+    };
+    assert_eq!((commits(0), commits(1)), (86_400.0, 86_400.0), "one for each max_loss, not ten");
+}
+
+#[test]
 fn a_backlog_that_grows_faster_than_it_is_sent_is_told() {
     let bridge = "[[bridge]]\nname = \"cloud\"\nurl = \"mqtts://x\"\nreplay = { rate = \"50/s\" }\n[[bridge.forward]]\ntopics = [\"#\"]\n";
     let drain = |per_s| {

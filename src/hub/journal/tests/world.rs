@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::hub::access::{Access, Subject};
 use crate::hub::codec::Options;
 use crate::hub::journal::{Grant, Journal, Number};
-use crate::hub::router::{Target, Wakes};
+use crate::hub::router::{Publisher, Target, Wakes};
 use crate::hub::routes::{Member, Subscription};
 use crate::hub::session::{Answer, Arrival, Known, Outgoing};
 use crate::hub::sessions::Wish;
@@ -197,7 +197,8 @@ impl World {
     pub(super) fn send(&self, message: Message, inbound: Option<(Number, u16)>) -> Receipt {
         let routes = self.hub.router.routes(&message.topic);
         let mut wakes = Wakes::default();
-        let offered = self.hub.router.route(&Arc::new(message), &routes, inbound, &mut wakes);
+        let publisher = inbound.map_or(Publisher::Waits, |(number, id)| Publisher::Once(number, id));
+        let offered = self.hub.router.route(&Arc::new(message), &routes, publisher, &mut wakes);
         offered.receipt.unwrap_or_default()
     }
 
