@@ -38,6 +38,8 @@ struct Versions {
     wordless: u32,
     /// The peer has answered in 3.1.1 after it had closed on MQTT 5: it is tried every other time.
     perhaps_old: bool,
+    /// A session in 3.1.1 was left to try MQTT 5 once more, and it was 3.1.1 again.
+    settled: bool,
 }
 
 impl Past {
@@ -69,6 +71,17 @@ impl Past {
     /// The version for the next attempt at an endpoint.
     pub(super) fn codec(&self, endpoint: usize, wanted: Version) -> Codec {
         self.versions[endpoint].codec(wanted)
+    }
+
+    /// Whether the peer at an endpoint is spoken to in 3.1.1 only because something there has closed on MQTT 5.
+    pub(super) fn doubts(&self, endpoint: usize) -> bool {
+        let versions = &self.versions[endpoint];
+        versions.perhaps_old && !versions.old && !versions.settled
+    }
+
+    /// A session is left for that doubt: what comes now is the answer.
+    pub(super) fn settle_doubt(&mut self, endpoint: usize) {
+        self.versions[endpoint].settled = true;
     }
 
     /// An attempt to open a session at an endpoint has ended.
@@ -170,7 +183,10 @@ mod tests {
         assert_eq!(versions(&mut past, 8), [5, 5, 5, 4, 5, 5, 5, 4], "a peer that is down closes on both");
         versions(&mut past, 3);
         past.learn_version(1, Codec::V4, Ok(()));
+        assert!(past.doubts(1) && !past.doubts(0), "it may have been something else that closed");
+        past.settle_doubt(1);
         assert_eq!(versions(&mut past, 4), [5, 4, 5, 4], "it has answered in 3.1.1 once");
+        assert!(!past.doubts(1), "once is enough");
         past.learn_version(1, Codec::V5, Ok(()));
         assert_eq!(versions(&mut past, 8), [5; 8], "it speaks MQTT 5, so it is something else that closes");
         past.learn_version(1, Codec::V5, Err(&OpenError::Refused(Refusal { code: 0x84, ..Refusal::default() })));

@@ -25,12 +25,14 @@ pub struct Backoff {
     cap: Duration,
     current: Duration,
     failing_since: Option<Instant>,
+    /// The next pause for a peer that is away puts each client at its own place.
+    apart: bool,
 }
 
 impl Backoff {
     /// Pauses of at most `first` until the failure is `patience` old, then doubling up to `cap`.
     pub fn new(first: Duration, patience: Duration, cap: Duration) -> Self {
-        Self { first, common: first, patience, cap, current: first, failing_since: None }
+        Self { first, common: first, patience, cap, current: first, failing_since: None, apart: false }
     }
 
     /// A device on a bus: 1 s at first, doubling at once, up to a minute.
@@ -41,10 +43,10 @@ impl Backoff {
     /// A link: at most 1.5 s for the first two minutes, so that a link that comes back is used
     /// at once, then growing to 30 s.
     ///
-    /// A peer that is away is looked for every 1.88 s: 200 clients that have lost it at the same
-    /// moment then make some 106 connections a second when it is back, and 133 with 1.5 s.
+    /// A peer that is away is looked for every 1.82 s: 200 clients that have lost it at the same
+    /// moment then make some 110 connections a second when it is back, and 133 with 1.5 s.
     pub fn for_links() -> Self {
-        let common = Duration::from_millis(1880);
+        let common = Duration::from_millis(1820);
         Self { common, ..Self::new(Duration::from_millis(1500), Duration::from_secs(120), Duration::from_secs(30)) }
     }
 
@@ -63,6 +65,7 @@ impl Backoff {
     pub fn pause_for(&mut self, blame: Blame, now: Instant, chance: f64) -> Duration {
         let chance = chance.clamp(0.0, 1.0);
         let begins = self.failing_since.is_none();
+        let apart = std::mem::take(&mut self.apart) || begins;
         let since = *self.failing_since.get_or_insert(now);
         if begins {
             self.current = self.first;
@@ -72,10 +75,15 @@ impl Backoff {
         match blame {
             // The first pause puts everybody at a place of their own, and then everybody keeps the same time:
             // so no part of the period is fuller than another.
-            Blame::Peer if begins => self.common.mul_f64(1.0 - chance),
+            Blame::Peer if apart && self.current == self.first => self.common.mul_f64(1.0 - chance),
             Blame::Peer if self.current == self.first => self.common,
             _ => self.current.mul_f64(1.0 - chance / 2.0),
         }
+    }
+
+    /// A session was lost, by all clients of its peer in one moment perhaps: they are put apart again.
+    pub fn put_apart(&mut self) {
+        self.apart = true;
     }
 
     /// Things went well for long enough: the next failure is a new one.
@@ -140,6 +148,27 @@ mod tests {
             .collect();
         returns.sort_by(f64::total_cmp);
         returns
+    }
+
+    #[tokio::test]
+    async fn a_fleet_that_is_let_in_and_thrown_out_again_is_put_apart_each_time() {
+        let start = Instant::now();
+        let pauses = |times: u64, apart: bool| {
+            let client = |n: u32| {
+                let mut backoff = Backoff::for_links();
+                let mut pause = Duration::ZERO;
+                for s in 0..times {
+                    if apart {
+                        backoff.put_apart();
+                    }
+                    pause = backoff.pause_for(Blame::Peer, at(start, 10 * s), f64::from(n) / 200.0);
+                }
+                pause.as_secs_f64()
+            };
+            (0..200).map(client).collect::<Vec<_>>()
+        };
+        assert_eq!(most_in_a_second(&pauses(2, false)), 200, "attempts keep the time they have");
+        assert!(most_in_a_second(&pauses(2, true)) <= 112 && most_in_a_second(&pauses(5, true)) <= 112);
     }
 
     /// The most of `times` inside any one second.

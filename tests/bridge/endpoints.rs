@@ -14,7 +14,7 @@ use weir::bridge::{Condition, Endpoint, Options, Timing};
 use crate::common::collector::Collector;
 use crate::common::mosquitto::{Mosquitto, free_address};
 use crate::common::proxy::Proxy;
-use crate::fake::{Answer, Fake, Got, connack, nothing, puback};
+use crate::fake::{Answer, Fake, Got, connack, nothing, puback, puback_v4};
 use crate::harness::{Gateway, PATIENCE, quick, settings};
 
 fn at(address: SocketAddr) -> impl Fn(&Condition) -> bool {
@@ -208,4 +208,26 @@ async fn a_broker_that_speaks_3_1_1_only_gets_3_1_1_and_status_says_what_is_lost
     // Acknowledged by the broker, one by one.
     let counters = gateway.bridge.status().counters;
     assert!(counters.delivered >= 20 && counters.set_aside + counters.expired == 0, "{counters:?}");
+}
+
+/// Something before the broker accepts and closes while the broker is away, so that the first session is in 3.1.1.
+#[tokio::test]
+async fn a_session_in_3_1_1_that_was_only_a_guess_is_left_for_mqtt_5() {
+    let mut guessed = false;
+    let fake = Fake::start(move |got| match got {
+        Got::Connect(5) if !guessed => Answer::Close,
+        Got::Connect(5) => connack(&[]),
+        Got::Connect(_) => {
+            guessed = true;
+            Answer::Bytes(vec![0x20, 2, 0, 0])
+        }
+        Got::Publish(id, ..) => puback_v4(*id),
+        _ => nothing(),
+    })
+    .await;
+    let gateway = Gateway::start(settings(fake.address), homesick()).await;
+    let version = |version| move |condition: &Condition| condition.is_up() && condition.version == Some(version);
+    gateway.until_condition("3.1.1", version(4)).await;
+    gateway.until_condition("MQTT 5", version(5)).await;
+    gateway.acknowledged("shed/dev/a", 1..=10).await;
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use rest::{Attempts, Rest, rest_after};
+use rest::{Attempts, LASTED, Rest, rest_after};
 
 use super::bridge::Bridge;
 use super::link::{self, End, Report, Start};
@@ -31,6 +31,15 @@ const METERED_LOOKS: u32 = 10;
 struct Failure {
     why: String,
     rest: Rest,
+}
+
+/// What a session that goes on was left for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    /// A better endpoint.
+    Home(usize),
+    /// MQTT 5, which the peer may speak after all.
+    Version,
 }
 
 /// How a session ended.
@@ -151,16 +160,20 @@ impl Bridge {
         self.core.outbox.tally.connects.one();
         self.became(Condition::up(clock, peer.codec, &self.core.settings.endpoints[index]));
         attempts.roster.opened(index, began);
-        let (report, home) = self.serve_or_leave(index, peer, attempts, stop).await;
+        let (report, leave) = self.serve_or_leave(index, peer, attempts, stop).await;
         let calm = report.delivered || (report.greeted && began.elapsed() >= CALM);
         if calm {
             attempts.backoff.reset();
         }
-        if let Some(home) = home {
-            attempts.roster.go_home(home, Instant::now());
-        }
-        let why = match home {
-            Some(home) => format!("going back to {}", self.core.settings.endpoints[home]),
+        let why = match leave {
+            Some(Leave::Home(home)) => {
+                attempts.roster.go_home(home, Instant::now());
+                format!("going back to {}", self.core.settings.endpoints[home])
+            }
+            Some(Leave::Version) => {
+                attempts.past.settle_doubt(index);
+                "trying MQTT 5 once more".to_owned()
+            }
             None => report.end.to_string(),
         };
         if !matches!(report.end, End::Drained) {
@@ -180,27 +193,33 @@ impl Bridge {
         {
             attempts.roster.leave(index);
         }
-        Ok(Ended::Broke(Rest { young: calm, ..rest }))
+        Ok(Ended::Broke(Rest { young: calm, lasted: began.elapsed() >= LASTED, ..rest }))
     }
 
-    /// The session, and the better endpoint that it was left for.
+    /// The session, and what it was left for.
     async fn serve_or_leave(
         &self,
         index: usize,
         peer: Peer,
         attempts: &Attempts,
         stop: &CancellationToken,
-    ) -> (Report, Option<usize>) {
+    ) -> (Report, Option<Leave>) {
         let leave = stop.child_token();
         let start = Start { probe: attempts.past.fruitless(), condemned: attempts.past.condemned() };
         let mut link = std::pin::pin!(link::run(&self.core, peer, start, &leave));
         let mut home = std::pin::pin!(self.until_home_answers(index, &attempts.roster));
+        let doubts = attempts.past.doubts(index);
+        let mut doubted = std::pin::pin!(sleep(self.core.timing.home));
         let mut found = None;
         loop {
             tokio::select! {
                 report = &mut link => return (report, found),
                 better = &mut home, if found.is_none() => {
-                    found = Some(better);
+                    found = Some(Leave::Home(better));
+                    leave.cancel();
+                }
+                () = &mut doubted, if doubts && found.is_none() => {
+                    found = Some(Leave::Version);
                     leave.cancel();
                 }
                 () = self.renew.notified() => leave.cancel(),

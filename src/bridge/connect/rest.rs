@@ -20,6 +20,10 @@ const AT_ONCE: Duration = Duration::from_millis(400);
 /// A fleet behind one switch hears of its return at the same moment: each waits up to so long.
 const SPREAD: Duration = Duration::from_millis(1500);
 
+/// A session that lasted so long may have ended for many in one moment. After a shorter one the pause is whole, so
+/// that a peer which lets in and closes is not asked at once again.
+pub(super) const LASTED: Duration = Duration::from_secs(2);
+
 /// How often the clock is looked at while a certificate waits for it.
 const CLOCK_LOOK: Duration = Duration::from_secs(1);
 
@@ -41,13 +45,15 @@ pub(super) struct Rest {
     pub(super) at_least: Duration,
     /// The outage is no older than this moment.
     pub(super) young: bool,
+    /// A session that had lasted is over: see [`LASTED`].
+    pub(super) lasted: bool,
     /// A clock that is set ends the rest.
     pub(super) clock: bool,
 }
 
 impl Rest {
     pub(super) const fn after(blame: Blame) -> Self {
-        Self { blame, at_least: Duration::ZERO, young: false, clock: false }
+        Self { blame, at_least: Duration::ZERO, young: false, lasted: false, clock: false }
     }
 }
 
@@ -70,6 +76,9 @@ impl Attempts {
         let now = Instant::now();
         if self.network.news().came != self.came {
             self.backoff.reset();
+        }
+        if rest.lasted {
+            self.backoff.put_apart();
         }
         let chance = if rest.blame == Blame::Way { fastrand::f64() } else { self.place };
         let usual = self.backoff.pause_for(rest.blame, now, chance);
