@@ -34,12 +34,21 @@ pub(crate) struct Backlog {
     pub(crate) mib: u64,
     pub(crate) peak_mb: f64,
     pub(crate) first_s: f64,
-    pub(crate) drain_per_s: f64,
+    /// When the link comes back, and when the gateway was killed and started besides.
+    pub(crate) mended: Drain,
+    pub(crate) restarted: Drain,
+}
+
+/// A part of the drain.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    pub(crate) per_s: f64,
+    /// Of another topic, and of one with alarms: p50 and p99.
     pub(crate) live_ms: Option<[f64; 2]>,
     pub(crate) alarm_ms: Option<[f64; 2]>,
 }
 
-/// Fills a store, kills the gateway, and measures it from its next start on.
+/// Fills a store, mends the link, kills the gateway, and measures it from its next start on.
 pub(crate) async fn measure(times: Times) -> Backlog {
     let mib = times.backlog_mib;
     let cloud = Cloud::start().await;
@@ -55,53 +64,58 @@ pub(crate) async fn measure(times: Times) -> Backlog {
     let recipe = Kind::Weir.recipe(hub, cable.address(), &more);
     let mut machine = Machine::start(Ground::dir(), hub, recipe).await;
     let filled = fill(hub, mib << 20).await;
-    machine.kill();
-    let filling_mb = machine.peak_kib() as f64 * 1024.0 / 1e6;
-    machine.forget_peak();
-
+    let filling_mb = megabytes(&mut machine);
+    println!("\nbacklog: {filled} records in {mib} MiB; {filling_mb:.1} MB RSS while it was filled");
     cable.refuse(false);
+    more_than(&cloud, 0).await;
+    let mended = drain(&cloud, &cable, hub, 0).await;
+    machine.kill();
+
+    cable.delay(Duration::ZERO);
+    let before = cloud.book().count();
     let began = Instant::now();
     machine.switch_on();
-    while cloud.book().count() == 0 {
-        sleep(POLL).await;
-    }
+    more_than(&cloud, before).await;
     let first_s = began.elapsed().as_secs_f64();
-    println!(
-        "\nbacklog: {filled} records in {mib} MiB; {filling_mb:.1} MB RSS while it was filled; {first_s:.3} s from start to \
-         the first record"
-    );
-    let (from_us, to_us, stop) = watch(&cloud, &cable, hub).await;
-    let peak_mb = machine.peak_kib() as f64 * 1024.0 / 1e6;
-    stop.cancel();
-    let book = cloud.book();
-    let within = |it: &&Arrival| (from_us..to_us).contains(&it.at_us);
-    let of_backlog = book.arrivals.iter().filter(|(topic, _)| topic.starts_with("bench/fill"));
-    let drained = of_backlog.flat_map(|(_, all)| all).filter(within).count();
-    let live = |topic| {
-        let all = book.arrivals.get(topic)?.iter();
-        quantiles(all.filter(|it| it.note.sent_us >= from_us).map(|it| it.at_us - it.note.sent_us))
-    };
-    let drain_per_s = drained as f64 / ((to_us - from_us) as f64 / 1e6);
-    let (live_ms, alarm_ms) = (live("bench/live/0"), live("bench/alarm/0"));
-    Backlog { mib, peak_mb, first_s, drain_per_s, live_ms, alarm_ms }
+    let restarted = drain(&cloud, &cable, hub, 1).await;
+    Backlog { mib, peak_mb: megabytes(&mut machine), first_s, mended, restarted }
 }
 
-/// The drain over the long line, with devices that pass it.
-async fn watch(cloud: &Cloud, cable: &Proxy, hub: SocketAddr) -> (u64, u64, CancellationToken) {
+fn megabytes(machine: &mut Machine) -> f64 {
+    machine.peak_kib() as f64 * 1024.0 / 1e6
+}
+
+/// Waits until more than so many messages have arrived.
+async fn more_than(cloud: &Cloud, count: usize) {
+    while cloud.book().count() <= count {
+        sleep(POLL).await;
+    }
+}
+
+/// The drain over the long line, with devices that pass it, the `round`th ones.
+async fn drain(cloud: &Cloud, cable: &Proxy, hub: SocketAddr, round: usize) -> Drain {
     cable.delay(ROUND_TRIP / 2);
     // The line is as long as it will be, and the gateway has noticed.
     sleep(Duration::from_secs(2)).await;
-    let stop = CancellationToken::new();
-    let mut devices = JoinSet::new();
-    for topic in ["bench/live/0", "bench/alarm/0"] {
-        let device = Device { topic: topic.into(), every: Duration::from_millis(50), window: 1000 };
+    let (stop, mut devices) = (CancellationToken::new(), JoinSet::new());
+    let topics = [format!("bench/live/{round}"), format!("bench/alarm/{round}")];
+    for topic in topics.clone() {
+        let device = Device { topic, every: Duration::from_millis(50), window: 1000 };
         devices.spawn(device.run(hub, stop.clone()));
     }
-    devices.detach_all();
     let from_us = now_us();
     sleep(WATCHED).await;
-    assert!(cloud.book().nonsense.is_empty(), "{:?}", cloud.book().nonsense);
-    (from_us, now_us(), stop)
+    let to_us = now_us();
+    stop.cancel();
+    devices.detach_all();
+    let book = cloud.book();
+    assert!(book.nonsense.is_empty(), "{:?}", book.nonsense);
+    let within = |it: &&Arrival| (from_us..to_us).contains(&it.at_us);
+    let of_backlog = book.arrivals.iter().filter(|(topic, _)| topic.starts_with("bench/fill"));
+    let drained = of_backlog.flat_map(|(_, all)| all).filter(within).count();
+    let [live_ms, alarm_ms] =
+        topics.map(|topic| quantiles(book.arrivals.get(&topic)?.iter().map(|it| it.at_us - it.note.sent_us)));
+    Drain { per_s: drained as f64 / ((to_us - from_us) as f64 / 1e6), live_ms, alarm_ms }
 }
 
 /// Publishes until the payloads alone make so many bytes; gives how many messages that were.

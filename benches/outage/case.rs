@@ -13,7 +13,7 @@ use crate::figures::{Figures, Marks};
 use crate::kit::cloud::Cloud;
 use crate::kit::device::{Device, Promised};
 use crate::kit::judge::missing;
-use crate::kit::machine::{Ground, Machine};
+use crate::kit::machine::{Ground, Machine, program};
 use crate::kit::now_us;
 use crate::peers::{Kind, Weir};
 
@@ -316,7 +316,7 @@ impl Site {
 
 /// What `weir status` says.
 fn commits(machine: &Machine) -> Option<u64> {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_weir"));
+    let mut command = std::process::Command::new(program());
     let config = machine.scratch().join("weir.toml");
     let output = command.args(["status", "--json", "--config"]).arg(config).output().ok()?;
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;

@@ -1,6 +1,10 @@
 //! A bridge with the addresses of a cluster's nodes, while the nodes are killed one at a time.
+//!
+//! A subscriber at each node, with a session of its own, gets everything, and one more that moves on when its node
+//! dies. To that one the cluster hands what it had handed to the dead node again, behind newer messages: that is the
+//! cluster's redelivery. What the bridge itself had sent in another order would be out of order at all of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::common::mosquitto::free_address;
 use crate::kit::cloud::{Arrival, PREFIX};
 use crate::kit::device::{Device, Promised};
-use crate::kit::judge::{judge, missing};
+use crate::kit::judge::{judge, late, missing};
 use crate::kit::machine::{Ground, Machine, weir};
 use crate::kit::note::Note;
 use crate::kit::now_us;
@@ -36,8 +40,10 @@ type Arrivals = Arc<Mutex<HashMap<String, Vec<Arrival>>>>;
 /// Runs against `nodes`; `control kill N` and `control start N` end and start the Nth of them, from 1 on.
 pub(crate) async fn run(control: &str, nodes: &[&str]) {
     let nodes: Vec<SocketAddr> = nodes.iter().map(|node| node.parse().unwrap()).collect();
-    let arrivals = Arrivals::default();
-    let collector = tokio::spawn(collect(nodes.clone(), Arc::clone(&arrivals)));
+    let places: Vec<Vec<SocketAddr>> = nodes.iter().map(|node| vec![*node]).chain([nodes.clone()]).collect();
+    let all: Vec<Arrivals> = places.iter().map(|_| Arrivals::default()).collect();
+    let collectors: JoinSet<()> =
+        (1..).zip(&places).zip(&all).map(|((n, nodes), it)| collect(n, nodes.clone(), it.clone())).collect();
     let hub = free_address();
     let urls: Vec<String> = nodes.iter().map(|node| format!("\"mqtt://{node}\"")).collect();
     let urls = urls.join(", ");
@@ -48,7 +54,7 @@ pub(crate) async fn run(control: &str, nodes: &[&str]) {
              [[bridge.forward]]\ntopics = [\"bench/#\"]\nprefix = \"{PREFIX}\"\n"
         )
     };
-    // Only what comes after the collector has subscribed counts.
+    // Only what comes after the subscribers have subscribed counts.
     sleep(Duration::from_secs(3)).await;
     let mut machine = Machine::start(Ground::dir(), hub, weir(configure)).await;
     let stop = CancellationToken::new();
@@ -57,12 +63,14 @@ pub(crate) async fn run(control: &str, nodes: &[&str]) {
     sleep(WHOLE).await;
     for node in 1..=nodes.len() {
         order(control, "kill", node).await;
-        let (killed_us, before) = (now_us(), count(&arrivals));
+        // At another node.
+        let (killed_us, seen) = (now_us(), &all[node % nodes.len()]);
+        let before = count(seen);
         sleep(LAME).await;
         println!(
             "node {node} killed: the first message behind it after {:.2} s, {} in {LAME:?}",
-            first_after_s(&arrivals, killed_us),
-            count(&arrivals) - before
+            first_after_s(seen, killed_us),
+            count(seen) - before
         );
         order(control, "start", node).await;
         sleep(WHOLE).await;
@@ -70,17 +78,24 @@ pub(crate) async fn run(control: &str, nodes: &[&str]) {
     stop.cancel();
     let promised = devices.join_all().await;
     let began = Instant::now();
-    while missing(&promised, &arrivals.lock().unwrap()) > 0 && began.elapsed() < Duration::from_secs(120) {
+    let missing = || all.iter().any(|it| missing(&promised, &it.lock().unwrap()) > 0);
+    while missing() && began.elapsed() < Duration::from_secs(120) {
         sleep(RETRY).await;
     }
-    let verdict = judge(&promised, &arrivals.lock().unwrap());
     println!(
-        "{verdict:?}, {:.1} MB RSS; the last arrived {:.1} s after the devices ended",
+        "{:.1} MB RSS; the last arrived {:.1} s after the devices ended",
         machine.peak_kib() as f64 * 1024.0 / 1e6,
         began.elapsed().as_secs_f64()
     );
-    collector.abort();
-    assert_eq!(verdict.lost, 0, "acknowledged messages are lost; the gateway says:\n{}", machine.log());
+    drop(collectors);
+    let verdicts = all.iter().map(|it| judge(&promised, &it.lock().unwrap())).collect::<Vec<_>>();
+    let names = (1..).map(|node| format!("at node {node}")).take(nodes.len()).chain(["moving".to_owned()]);
+    names.zip(&verdicts).for_each(|(place, verdict)| println!("{place}: {verdict:?}"));
+    let late: Vec<_> = all.iter().map(|it| late(&it.lock().unwrap())).collect();
+    let everywhere: HashSet<_> = late[0].iter().filter(|it| late.iter().all(|late| late.contains(*it))).collect();
+    println!("out of order everywhere: {}", everywhere.len());
+    let lost: usize = verdicts.iter().map(|verdict| verdict.lost).sum();
+    assert_eq!((lost, everywhere.len()), (0, 0), "the gateway says:\n{}", machine.log());
 }
 
 async fn order(control: &str, what: &str, node: usize) {
@@ -101,10 +116,10 @@ fn first_after_s(arrivals: &Arrivals, moment_us: u64) -> f64 {
     later.min().map_or(f64::INFINITY, |at_us| (at_us - moment_us) as f64 / 1e6)
 }
 
-/// A subscriber with a session; when its node goes it continues at the next one.
-async fn collect(nodes: Vec<SocketAddr>, arrivals: Arrivals) {
+/// A subscriber with a session; when its node goes, it goes on at the next one of `nodes`.
+async fn collect(number: usize, nodes: Vec<SocketAddr>, arrivals: Arrivals) {
     for node in nodes.iter().cycle() {
-        let mut options = MqttOptions::new("collector", node.ip().to_string(), node.port());
+        let mut options = MqttOptions::new(format!("subscriber{number}"), node.ip().to_string(), node.port());
         options.set_clean_start(false).set_keep_alive(Duration::from_secs(5));
         let connect = ConnectProperties { session_expiry_interval: Some(3600), ..ConnectProperties::new() };
         options.set_connect_properties(connect);

@@ -92,10 +92,13 @@ pub(crate) fn verdicts(all: &[(&'static str, Kind, Figures)], backlog: Option<&B
         let size = format!("with a backlog of {} MiB", it.mib);
         at_most(&format!("resident memory {size}, MB"), Some(it.peak_mb), 20.0);
         at_most(&format!("start to the first record sent {size}, s"), Some(it.first_s), 0.2);
-        let rate = Some(it.drain_per_s);
-        line(&format!("drain per second {size}"), rate, 600.0 * 0.95, |figure, least| figure >= least);
-        at_most(&format!("live p99 {size}, another topic, ms"), it.live_ms.map(|it| it[1]), twice);
-        at_most(&format!("live p99 {size}, alarms, ms"), it.alarm_ms.map(|it| it[1]), twice);
+        for (when, drain) in [("link mended", &it.mended), ("started again", &it.restarted)] {
+            let rate = Some(drain.per_s);
+            line(&format!("drain per second {size}, {when}"), rate, 600.0 * 0.95, |it, least| it >= least);
+            let worst = |quantiles: Option<[f64; 2]>| Some(quantiles.map_or(f64::INFINITY, |it| it[1]));
+            at_most(&format!("live p99 {size}, {when}, another topic, ms"), worst(drain.live_ms), twice);
+            at_most(&format!("live p99 {size}, {when}, alarms, ms"), worst(drain.alarm_ms), twice);
+        }
     }
 }
 

@@ -64,9 +64,17 @@ pub(crate) struct Cloud {
 impl Cloud {
     /// Listens on an address of its own.
     pub(crate) async fn start() -> Self {
-        let mut cloud = Self { address: free_address(), shared: Arc::default(), open: None };
-        cloud.open().await;
+        // It never lets go of its port before it listens: somebody else could get it in between.
+        let ip = free_address().ip();
+        let listener = TcpListener::bind((ip, 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let mut cloud = Self { address, shared: Arc::default(), open: None };
+        cloud.serve(listener);
         cloud
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        self.open = Some(tokio::spawn(accept(listener, Arc::clone(&self.shared))));
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -95,7 +103,7 @@ impl Cloud {
     /// Listens again.
     pub(crate) async fn open(&mut self) {
         let listener = TcpListener::bind(self.address).await.expect("its address is its own");
-        self.open = Some(tokio::spawn(accept(listener, Arc::clone(&self.shared))));
+        self.serve(listener);
     }
 }
 

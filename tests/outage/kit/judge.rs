@@ -40,6 +40,21 @@ pub(crate) fn judge(promised: &[Promised], arrivals: &HashMap<String, Vec<Arriva
     verdict
 }
 
+/// What arrived for the first time behind a newer one of its topic: topic and number.
+pub(crate) fn late(arrivals: &HashMap<String, Vec<Arrival>>) -> HashSet<(String, u64)> {
+    let of_topic = |(topic, arrivals): (&String, &Vec<Arrival>)| {
+        let (mut seen, mut newest, mut late) = (HashSet::new(), 0, Vec::new());
+        for number in arrivals.iter().map(|it| it.note.number) {
+            if seen.insert(number) && number < newest {
+                late.push((topic.clone(), number));
+            }
+            newest = newest.max(number);
+        }
+        late
+    };
+    arrivals.iter().flat_map(of_topic).collect()
+}
+
 /// How many acknowledged messages have not arrived.
 pub(crate) fn missing(promised: &[Promised], arrivals: &HashMap<String, Vec<Arrival>>) -> usize {
     judge(promised, arrivals).lost
@@ -83,6 +98,7 @@ mod tests {
         let arrival = |(number, text): &(u64, &str)| Arrival { note: note(*number), at_us: 0, key: key(text) };
         let arrivals = HashMap::from([("t".to_owned(), arrived.iter().map(arrival).collect())]);
         let verdict = judge(&[promised], &arrivals);
+        assert_eq!(late(&arrivals).len(), verdict.reordered);
         [verdict.lost, verdict.repeated, verdict.reordered, verdict.rekeyed]
     }
 

@@ -136,11 +136,6 @@ impl Machine {
         self.peak_kib
     }
 
-    /// The most memory counts from now on.
-    pub(crate) fn forget_peak(&mut self) {
-        self.peak_kib = 0;
-    }
-
     fn look_at_memory(&mut self) {
         self.peak_kib = self.peak_kib.max(self.status("VmHWM:").unwrap_or(0));
     }
@@ -176,8 +171,13 @@ pub(crate) fn weir(configure: impl Fn(&Path) -> String + Send + Sync + 'static) 
     Box::new(move |scratch, state| {
         let config = scratch.join("weir.toml");
         std::fs::write(&config, configure(&state.join("state"))).expect("the scratch directory is writable");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let mut command = Command::new(program());
         command.args(["run", "--config"]).arg(config);
         command
     })
+}
+
+/// The program under test: the one that was built with this, unless `WEIR_PROGRAM` names another one.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("WEIR_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_weir").into(), PathBuf::from)
 }
