@@ -31,6 +31,7 @@ fn every_script_parses_and_can_be_run() {
         ("sh", "scripts/install.sh"),
         ("bash", "tests/service/checks"),
         ("bash", "tests/service/probe"),
+        ("bash", "tests/service/readme"),
         ("sh", "packaging/deb/preinst"),
         ("sh", "packaging/deb/postinst"),
         ("sh", "packaging/deb/prerm"),
