@@ -5,10 +5,11 @@ use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use systemd_journal_logger::{JournalLog, connected_to_journal};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
-use tracing_subscriber::{EnvFilter, Layer as _, fmt};
+use tracing_subscriber::{Layer as _, fmt};
 
 use super::journal::Journal;
 
@@ -57,13 +58,13 @@ impl<'w> MakeWriter<'w> for Tail {
     }
 }
 
-/// Starts logging, into `tail` if there is one. `WEIR_LOG` sets levels in the syntax of `RUST_LOG`;
-/// the default is `info`, without rustls' warnings. The journal shows `info` as notice, `debug` as info, `trace` as debug.
+/// Starts logging, into `tail` if there is one. `WEIR_LOG` sets levels, as in `debug` or
+/// `info,weir::hub=trace`; the default is `info`, without rustls' warnings. The journal shows `info` as notice, `debug` as info, `trace` as debug.
 ///
 /// # Errors
 /// When logging was started before.
 pub fn start(tail: Option<Tail>) -> Result<(), TryInitError> {
-    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let filter = filter(std::env::var("WEIR_LOG").ok().as_deref());
     let journal = connected_to_journal().then(|| JournalLog::new().ok()).flatten();
     let sink = match (tail, journal) {
         (Some(tail), _) => fmt::layer().with_writer(tail).with_ansi(false).with_target(false).boxed(),
@@ -76,11 +77,28 @@ pub fn start(tail: Option<Tail>) -> Result<(), TryInitError> {
     tracing_subscriber::registry().with(sink.with_filter(filter)).try_init()
 }
 
+/// What is told: what was asked for, or the default if that cannot be read.
+fn filter(asked: Option<&str>) -> Targets {
+    let parsed = asked.and_then(|asked| asked.parse().ok());
+    parsed.unwrap_or_else(|| DEFAULT.parse().expect("the default can be read"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
     use super::*;
+
+    #[test]
+    fn levels_are_set_for_all_or_for_a_part() {
+        use tracing::Level;
+        let of = |asked| filter(asked);
+        assert!(of(None).would_enable("weir::hub", &Level::INFO) && !of(None).would_enable("rustls", &Level::WARN));
+        assert!(of(Some("debug")).would_enable("rustls", &Level::DEBUG));
+        let part = of(Some("warn,weir::hub=trace"));
+        assert!(part.would_enable("weir::hub::session", &Level::TRACE) && !part.would_enable("weir", &Level::INFO));
+        assert!(of(Some("=a=b")).would_enable("weir", &Level::INFO), "what cannot be read is the default");
+    }
 
     #[test]
     fn the_tail_keeps_the_last_lines() {
