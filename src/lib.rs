@@ -9,6 +9,7 @@ pub mod filters;
 pub mod format;
 pub mod gateway;
 pub mod hub;
+pub mod inspect;
 pub mod model;
 pub mod output;
 pub mod plan;

@@ -80,6 +80,11 @@ impl Buses {
         self.settings.kernel_root.join(path.trim_start_matches('/'))
     }
 
+    /// The kernel's trees as files. Reading one may block: [`Buses::kernel`] does so on a thread of its own.
+    pub fn files(&self) -> kernel::Root {
+        kernel::Root(self.settings.kernel_root.clone())
+    }
+
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,6 +100,18 @@ impl Buses {
             Kind::Simulated(simulated) => simulated.ensure(address, chip),
             Kind::Kernel(number) => i2c::linux::refuse_bound(&self.settings.kernel_root, number, address)?,
             Kind::Other => {}
+        }
+        Ok(I2c::new(owner, address))
+    }
+
+    /// The device at `address` on the I2C bus called `bus`, whatever it is: to look whether there is one.
+    ///
+    /// # Errors
+    /// As [`Buses::i2c`].
+    pub fn whatever_is_at(&self, bus: &str, address: u8) -> Result<I2c, Fault> {
+        let I2cBus { owner, kind } = self.i2c_bus(bus)?;
+        if let Kind::Kernel(number) = kind {
+            i2c::linux::refuse_bound(&self.settings.kernel_root, number, address)?;
         }
         Ok(I2c::new(owner, address))
     }

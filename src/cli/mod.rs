@@ -17,6 +17,7 @@ mod outlook;
 mod publish;
 mod read;
 mod run;
+mod scan;
 mod status;
 mod store;
 mod sub;
@@ -46,6 +47,8 @@ enum Command {
     Init(init::Args),
     /// List the drivers, or show all about one
     Drivers(drivers::Args),
+    /// List what is connected to this machine, and the tables that read it
+    Scan(scan::Args),
     /// Read one sensor once, without a running gateway
     Read(read::Args),
     /// Show messages as they pass through the hub
@@ -111,6 +114,7 @@ impl Command {
             Command::Check(args) => check::run(&args),
             Command::Init(args) => init::run(&args),
             Command::Drivers(args) => drivers::run(&args),
+            Command::Scan(args) => scan::run(&args),
             Command::Read(args) => read::run(&args),
             Command::Sub(args) => sub::run(args),
             Command::Pub(args) => publish::run(args),

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
 use super::options::{I2cPlace, number};
-use super::{Capture, Configured, Driver, Kind, Simulate, Spec};
+use super::recognise::word;
+use super::{Capture, Configured, Driver, Kind, Question, Questions, Recognise, Simulate, Spec, Verdict};
 use crate::bus::I2c;
 use crate::bus::simulated::{Chip, Exchange, WordRegisters, World};
 use crate::config::{Fields, Table, Value};
@@ -33,6 +34,11 @@ pub(super) static SPEC: Spec = Spec {
     example: "bus = \"i2c-1\"\nchannels = { ain0 = \"ain0\", ain3 = { input = \"ain3\", range = 2.048 } }",
     configure,
     simulate: Simulate::I2c { chip: |world| Box::new(Model::new(world)), steps: &[0.000_125, 0.000_062_5] },
+    recognise: Recognise::I2c(Questions {
+        addresses: &ADDRESSES,
+        ask: &[Question::register(&[LOW_THRESHOLD], 2), Question::register(&[HIGH_THRESHOLD], 2)],
+        judge: recognise,
+    }),
     captures: &[Capture {
         source: "SBAS444, section 9.6.3 and table 3: half of full scale is 4000h, minus one step is FFFFh",
         exchanges: &[
@@ -50,6 +56,10 @@ pub(super) static SPEC: Spec = Spec {
 /// The pointer's values (table 4).
 const CONVERSION: u8 = 0;
 const CONFIG: u8 = 1;
+const LOW_THRESHOLD: u8 = 2;
+const HIGH_THRESHOLD: u8 = 3;
+/// By what ADDR is tied to.
+const ADDRESSES: [u8; 4] = [0x48, 0x49, 0x4a, 0x4b];
 /// Written: start one measurement. Read: none is under way.
 const START: u16 = 0x8000;
 /// Single-shot mode, comparator off.
@@ -105,7 +115,7 @@ impl Channel {
 }
 
 fn configure(fields: &mut Fields<'_, '_>) -> Option<Configured> {
-    let place = I2cPlace::read(fields, &[0x48, 0x49, 0x4a, 0x4b]);
+    let place = I2cPlace::read(fields, &ADDRESSES);
     let rate = number(fields, "rate", &[128, 8, 16, 32, 64, 250, 475, 860]);
     let pga = read_range(fields);
     let channels: Vec<_> = match fields.table("channels") {
@@ -161,6 +171,16 @@ fn read_channel(fields: &mut Fields<'_, '_>, value: Value<'_>, pga: usize) -> Op
     let input = inner.word("input", &INPUTS);
     inner.finish();
     input.map(|input| (input, pga))
+}
+
+/// There is no chip id. The thresholds after power-up (table 8), which nobody has a reason to change, come closest;
+/// the ADS1015 leaves the lowest four bits out.
+fn recognise(answers: &[Vec<u8>]) -> Verdict {
+    match answers.iter().map(|answer| word(answer)).collect::<Vec<_>>()[..] {
+        [Some(0x8000), Some(0x7fff)] => Verdict::Likely,
+        [Some(0x8000), Some(0x7ff0)] => Verdict::Other("ADS1015"),
+        _ => Verdict::No,
+    }
 }
 
 struct Ads1115 {

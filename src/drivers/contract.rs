@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use toml::de::DeTable;
 
-use super::{Claim, Configured, DRIVERS, Driver, Kind, Simulate, Spec};
-use crate::bus::simulated::{Replay, SimulatedI2c, Trouble};
+use super::{Claim, Configured, DRIVERS, Driver, Kind, Recognise, Simulate, Spec, Verdict, may_be_written};
+use crate::bus::simulated::{Replay, SimulatedI2c, Trouble, World};
 use crate::bus::{Buses, Settings};
 use crate::config::{Problems, Table};
 use crate::model::Reading;
@@ -168,6 +168,58 @@ async fn every_fault_returns_and_reopening_heals() {
             assert!(chips.trouble(address, None));
             heals(spec, &configured, &buses).await;
             driver = (configured.open)(&buses).unwrap();
+        }
+    }
+}
+
+/// What `spec` says about the chip of `other` at `address`, asked as a scan does.
+async fn verdict(spec: &Spec, other: &Spec, address: u8) -> Option<Verdict> {
+    let questions = spec.questions(address)?;
+    let Simulate::I2c { chip, .. } = other.simulate else { unreachable!() };
+    let mut chip = chip(World::new(1));
+    let mut answers = Vec::new();
+    for question in questions.ask {
+        let mut answer = vec![0; question.read];
+        if chip.write(question.write).is_err() {
+            break;
+        }
+        tokio::time::sleep(question.pause).await;
+        if chip.read(&mut answer).is_err() {
+            break;
+        }
+        answers.push(answer);
+    }
+    Some((questions.judge)(&answers))
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_chip_is_recognised_by_its_driver_and_for_certain_by_no_other() {
+    for other in i2c_drivers() {
+        let Recognise::I2c(own) = &other.recognise else { continue };
+        for &address in own.addresses {
+            for spec in i2c_drivers() {
+                match verdict(spec, other, address).await {
+                    Some(verdict) if spec.name == other.name => {
+                        assert!(matches!(verdict, Verdict::Certain | Verdict::Likely), "{}: {verdict:?}", spec.name);
+                    }
+                    Some(verdict) => assert_ne!(verdict, Verdict::Certain, "{} of a {}", spec.name, other.name),
+                    None => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn questions_harm_no_chip_and_silence_is_recognised_by_nobody() {
+    for spec in DRIVERS {
+        let Recognise::I2c(questions) = &spec.recognise else { continue };
+        assert!(questions.addresses.iter().all(|address| may_be_written(*address)), "{}", spec.name);
+        // A pointer or a command, never a register and its new value.
+        assert!(questions.ask.iter().all(|question| question.write.len() == 1), "{}", spec.name);
+        let same = |byte: u8| questions.ask.iter().map(|question| vec![byte; question.read]).collect::<Vec<_>>();
+        for answers in [vec![], same(0x00), same(0xff)] {
+            assert_eq!((questions.judge)(&answers), Verdict::No, "{}: {answers:02x?}", spec.name);
         }
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Claim, Configured, Driver, Kind, Open, Simulate, Spec};
+use super::{Claim, Configured, Driver, Kind, Open, Recognise, Simulate, Spec};
 use crate::bus::kernel::{Access, Files, Kernel, Tree};
 use crate::bus::simulated::World;
 use crate::config::Fields;
@@ -31,6 +31,7 @@ pub(super) static SPEC: Spec = Spec {
     example: "id = \"28-3c01e076877d\"",
     configure,
     simulate: Simulate::Kernel,
+    recognise: Recognise::OneWire(&FAMILIES),
     captures: &[],
 };
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::sleep;
 
 use super::options::{I2cPlace, choice, number};
-use super::{Capture, Configured, Driver, Kind, Simulate, Spec};
+use super::{Capture, Configured, Driver, Kind, Question, Questions, Recognise, Simulate, Spec, Verdict};
 use crate::bus::I2c;
 use crate::bus::simulated::{ByteRegisters, Chip, Exchange, World};
 use crate::config::Fields;
@@ -32,6 +32,15 @@ pub(super) static SPEC: Spec = Spec {
     example: "bus = \"i2c-1\"",
     configure,
     simulate: Simulate::I2c { chip: |world| Box::new(Model::new(world)), steps: &[STEP, STEP, STEP] },
+    recognise: Recognise::I2c(Questions {
+        // Without those at which a scan writes nothing.
+        addresses: &[0x4c, 0x4d, 0x18, 0x1c, 0x29],
+        ask: &[Question::register(&[MAKER], 1), Question::register(&[PRODUCT], 1)],
+        judge: |answers| match answers.concat()[..] {
+            [maker, product] if check(maker, product, 0).is_ok() => Verdict::Certain,
+            _ => Verdict::No,
+        },
+    }),
     captures: &[Capture {
         source: "DS20005274A: identity and state after power-up of its register table; -1 °C, 64 °C and 85.125 °C in the extended format, by hand",
         exchanges: &[

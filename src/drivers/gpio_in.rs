@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until};
 
 use super::options::choice;
-use super::{Claim, Configured, Driver, Kind, Simulate, Spec};
+use super::{Claim, Configured, Driver, Kind, Recognise, Simulate, Spec};
 use crate::bus::gpio::{Edge, Edges, Input, InputSettings, LineName, Pull};
 use crate::config::Fields;
 use crate::config::units::Every;
@@ -35,6 +35,7 @@ pub(super) static SPEC: Spec = Spec {
     example: "line = \"GPIO17\"\npull = \"up\"\nactive = \"low\"",
     configure,
     simulate: Simulate::Gpio,
+    recognise: Recognise::No,
     captures: &[],
 };
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::options::choice;
-use super::{Claim, Configured, Driver, Kind, Simulate, Spec};
+use super::{Claim, Configured, Driver, Kind, Recognise, Simulate, Spec};
 use crate::bus::gpio::{Initial, LineName, Output, OutputSettings};
 use crate::config::Fields;
 use crate::model::{Fault, Reading};
@@ -24,6 +24,7 @@ pub(super) static SPEC: Spec = Spec {
     example: "line = \"GPIO27\"",
     configure,
     simulate: Simulate::Gpio,
+    recognise: Recognise::No,
     captures: &[],
 };
 

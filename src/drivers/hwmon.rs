@@ -3,8 +3,8 @@
 //! Units after the kernel's `Documentation/hwmon/sysfs-interface.rst`: millidegrees, millivolts,
 //! milliamperes, microwatts, microjoules, milli-percent, revolutions per minute, hertz.
 
-use super::kernel_input::{Channel, Class, Quantity, configure};
-use super::{Kind, Simulate, Spec};
+use super::kernel_input::{Channel, Class, Quantity, configure, found};
+use super::{Kind, Recognise, Simulate, Spec};
 
 pub(super) static SPEC: Spec = Spec {
     name: "hwmon",
@@ -27,6 +27,7 @@ pub(super) static SPEC: Spec = Spec {
     example: "name = \"cpu_thermal\"\nchannels = [\"temp1\"]",
     configure: |fields| configure(&CLASS, fields),
     simulate: Simulate::Kernel,
+    recognise: Recognise::Kernel(|files| found(&CLASS, files)),
     captures: &[],
 };
 

@@ -5,8 +5,8 @@
 //! `Documentation/ABI/testing/sysfs-bus-iio`: millidegrees, millivolts, milliamperes, milliwatts,
 //! milli-percent, kilopascals, lux, percent.
 
-use super::kernel_input::{Channel, Class, Quantity, configure};
-use super::{Kind, Simulate, Spec};
+use super::kernel_input::{Channel, Class, Quantity, configure, found};
+use super::{Kind, Recognise, Simulate, Spec};
 use crate::bus::kernel::Files;
 
 pub(super) static SPEC: Spec = Spec {
@@ -30,6 +30,7 @@ pub(super) static SPEC: Spec = Spec {
     example: "name = \"bme280\"\nchannels = [\"temp\", \"humidityrelative\", \"pressure\"]",
     configure: |fields| configure(&CLASS, fields),
     simulate: Simulate::Kernel,
+    recognise: Recognise::Kernel(|files| found(&CLASS, files)),
     captures: &[],
 };
 

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use tokio::time::sleep;
 
 use super::options::{I2cPlace, number};
-use super::{Capture, Configured, Driver, Kind, Simulate, Spec};
+use super::recognise::word;
+use super::{Capture, Configured, Driver, Kind, Question, Questions, Recognise, Simulate, Spec, Verdict};
 use crate::bus::I2c;
 use crate::bus::simulated::{Chip, Exchange, MakeChip, WordRegisters, World};
 use crate::config::Fields;
@@ -30,6 +31,7 @@ pub(super) static LM75: Spec = Spec {
     example: "bus = \"i2c-1\"",
     configure: |fields| configure(fields, &Part::LM75),
     simulate: Simulate::I2c { chip: Part::LM75.chip, steps: &[0.5] },
+    recognise: recognise(&Part::LM75, |answers| Part::LM75.recognise(answers)),
     captures: &[Capture {
         source: "National LM75 data sheet, temperature register: -25 °C is 1CEh",
         exchanges: &[
@@ -54,6 +56,7 @@ pub(super) static TMP105: Spec = Spec {
     example: "bus = \"i2c-1\"",
     configure: |fields| configure(fields, &Part::TMP105),
     simulate: Simulate::I2c { chip: Part::TMP105.chip, steps: &[0.0625] },
+    recognise: recognise(&Part::TMP105, |answers| Part::TMP105.recognise(answers)),
     captures: &[Capture {
         source: "TI SBOS272, tables 2 and 6: powers up with 9 bits; 0.25 °C is 004h of 12 bits",
         exchanges: &[
@@ -79,6 +82,7 @@ pub(super) static TMP102: Spec = Spec {
     example: "bus = \"i2c-1\"",
     configure: |fields| configure(fields, &Part::TMP102),
     simulate: Simulate::I2c { chip: Part::TMP102.chip, steps: &[0.0625] },
+    recognise: recognise(&Part::TMP102, |answers| Part::TMP102.recognise(answers)),
     captures: &[Capture {
         source: "TI SBOS397, tables 3 and 8: powers up with 60A0h; -25 °C is E70h",
         exchanges: &[
@@ -92,6 +96,20 @@ pub(super) static TMP102: Spec = Spec {
 /// The pointer's values.
 const TEMPERATURE: u8 = 0;
 const CONFIG: u8 = 1;
+const LOW_LIMIT: u8 = 2;
+const HIGH_LIMIT: u8 = 3;
+
+/// Only the power-up values of the limits are told apart from other chips at these addresses.
+const fn recognise(part: &'static Part, judge: fn(&[Vec<u8>]) -> Verdict) -> Recognise {
+    Recognise::I2c(Questions { addresses: part.addresses, ask: &ASK, judge })
+}
+
+const ASK: [Question; 4] = [
+    Question::register(&[TEMPERATURE], 2),
+    Question::register(&[CONFIG], 2),
+    Question::register(&[LOW_LIMIT], 2),
+    Question::register(&[HIGH_LIMIT], 2),
+];
 
 /// What differs between the chips. A configuration of 8 bits stands in the high byte.
 #[derive(Debug)]
@@ -104,6 +122,8 @@ struct Part {
     config: fn(u32) -> u16,
     /// The bits of the configuration that must read back as written.
     fixed: u16,
+    /// Bits of the configuration that are the same whatever was written, and how they read.
+    always: (u16, u16),
     /// The configuration after power-up.
     power_up: u16,
     /// How many bytes the configuration has.
@@ -124,6 +144,7 @@ impl Part {
         config: |_| 0,
         // Shutdown off, and the three highest bits always 0.
         fixed: 0xe100,
+        always: (0xe000, 0),
         power_up: 0,
         config_length: 1,
         longest: Duration::from_millis(300),
@@ -135,6 +156,7 @@ impl Part {
         bits: &[12, 11, 10, 9],
         config: |bits| (bits as u16 - 9) << 13,
         fixed: 0x6100,
+        always: (0, 0),
         power_up: 0,
         config_length: 1,
         longest: Duration::from_millis(320),
@@ -147,11 +169,26 @@ impl Part {
         config: |_| 0x60a0,
         // Resolution bits, shutdown, extended mode, and the four lowest bits always 0.
         fixed: 0x611f,
+        always: (0x600f, 0x6000),
         power_up: 0x60a0,
         config_length: 2,
         longest: Duration::from_millis(35),
         chip: |world| Box::new(Model::new(world, &Part::TMP102)),
     };
+}
+
+impl Part {
+    /// There is no chip id: limits in order, whose undefined bits are zero, and the bits of the configuration that
+    /// never change come closest. A chip that answers everything with the same has no limits in order.
+    fn recognise(&self, answers: &[Vec<u8>]) -> Verdict {
+        let words: Vec<_> = answers.iter().filter_map(|answer| word(answer)).collect();
+        let [_, config, low, high] = words[..] else { return Verdict::No };
+        let (mask, value) = self.always;
+        // The limits of the LM75 have 9 bits, those of the others 12.
+        let undefined = if self.bits[0] == 9 { 0x7f } else { 0x0f };
+        let limits = (low | high) & undefined == 0 && (low as i16) < high as i16;
+        if limits && config & mask == value { Verdict::Likely } else { Verdict::No }
+    }
 }
 
 fn configure(fields: &mut Fields<'_, '_>, part: &'static Part) -> Option<Configured> {

@@ -18,6 +18,7 @@ mod iio;
 mod kernel_input;
 mod lm75;
 mod options;
+mod recognise;
 mod serial_line;
 mod sht4x;
 mod thermal;
@@ -29,6 +30,7 @@ use crate::bus::Buses;
 use crate::bus::simulated::{Exchange, MakeChip};
 use crate::config::Fields;
 use crate::model::{Fault, Measure, Reading};
+pub use recognise::{KernelDevice, Question, Questions, Recognise, Verdict, may_be_written};
 
 /// What one driver can do and how it is configured.
 pub struct Spec {
@@ -48,6 +50,8 @@ pub struct Spec {
     pub configure: fn(&mut Fields<'_, '_>) -> Option<Configured>,
     /// How it runs without its device.
     pub simulate: Simulate,
+    /// How `weir scan` recognises its device.
+    pub recognise: Recognise,
     /// Exchanges with the device that the driver must reproduce byte for byte, opened with `example`.
     pub captures: &'static [Capture],
 }

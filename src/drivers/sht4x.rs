@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
 use super::options::{I2cPlace, choice};
-use super::{Capture, Configured, Driver, Kind, Simulate, Spec};
+use super::{Capture, Configured, Driver, Kind, Question, Questions, Recognise, Simulate, Spec, Verdict};
 use crate::bus::I2c;
 use crate::bus::simulated::{Chip, Exchange, World};
 use crate::config::Fields;
@@ -30,6 +30,15 @@ pub(super) static SPEC: Spec = Spec {
     example: "bus = \"i2c-1\"",
     configure,
     simulate: Simulate::I2c { chip: |world| Box::new(Model::new(world)), steps: &[175.0 / 65535.0, 125.0 / 65535.0] },
+    recognise: Recognise::I2c(Questions {
+        addresses: &ADDRESSES,
+        // A command of one byte; those of the SHT3x at the same addresses have two.
+        ask: &[Question { write: &[READ_SERIAL], read: 6, pause: Duration::from_millis(1) }],
+        judge: |answers| match answers {
+            [serial] if serial.first_chunk().is_some_and(|bytes| words(*bytes).is_ok()) => Verdict::Certain,
+            _ => Verdict::No,
+        },
+    }),
     captures: &[Capture {
         source: "section 4.6, equations 1 and 2, and the checksum of section 4.4, worked by hand",
         exchanges: &[
@@ -42,6 +51,8 @@ pub(super) static SPEC: Spec = Spec {
     }],
 };
 
+/// By part number.
+const ADDRESSES: [u8; 3] = [0x44, 0x45, 0x46];
 /// Section 4.5, table 8.
 const READ_SERIAL: u8 = 0x89;
 
@@ -59,7 +70,7 @@ const PRECISIONS: [(&str, Precision); 3] = [
 ];
 
 fn configure(fields: &mut Fields<'_, '_>) -> Option<Configured> {
-    let place = I2cPlace::read(fields, &[0x44, 0x45, 0x46]);
+    let place = I2cPlace::read(fields, &ADDRESSES);
     let precision = choice(fields, "precision", &PRECISIONS);
     let place = place?;
     Some(Configured {

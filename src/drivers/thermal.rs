@@ -2,8 +2,8 @@
 //!
 //! `temp` is in millidegrees Celsius (kernel `Documentation/driver-api/thermal/sysfs-api.rst`).
 
-use super::kernel_input::{Channel, Class, Quantity, configure};
-use super::{Kind, Simulate, Spec};
+use super::kernel_input::{Channel, Class, Quantity, configure, found};
+use super::{Kind, Recognise, Simulate, Spec};
 
 pub(super) static SPEC: Spec = Spec {
     name: "thermal",
@@ -18,6 +18,7 @@ pub(super) static SPEC: Spec = Spec {
     example: "name = \"cpu-thermal\"\nchannels = [\"temp\"]",
     configure: |fields| configure(&CLASS, fields),
     simulate: Simulate::Kernel,
+    recognise: Recognise::Kernel(|files| found(&CLASS, files)),
     captures: &[],
 };
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::sleep;
 
 use super::options::{I2cPlace, choice, number};
-use super::{Capture, Configured, Driver, Kind, Simulate, Spec};
+use super::{Capture, Configured, Driver, Kind, Question, Questions, Recognise, Simulate, Spec, Verdict};
 use crate::bus::I2c;
 use crate::bus::simulated::{ByteRegisters, Chip, Exchange, World};
 use crate::config::Fields;
@@ -15,6 +15,9 @@ use crate::model::{Fault, Measure, Reading};
 
 /// The chip itself and its remote diodes, in the order of their registers.
 const NAMES: [&str; 4] = ["temperature", "remote_1", "remote_2", "remote_3"];
+
+/// By part and address pins.
+const ADDRESSES: [u8; 9] = [0x4c, 0x4d, 0x4e, 0x4f, 0x1c, 0x1d, 0x1e, 0x1f, 0x2a];
 
 /// The driver.
 pub(super) static SPEC: Spec = Spec {
@@ -31,6 +34,14 @@ pub(super) static SPEC: Spec = Spec {
     example: "bus = \"i2c-1\"",
     configure,
     simulate: Simulate::I2c { chip: |world| Box::new(Model::new(world)), steps: &[STEP, STEP] },
+    recognise: Recognise::I2c(Questions {
+        addresses: &ADDRESSES,
+        ask: &[Question::register(&[MAKER], 1), Question::register(&[DEVICE], 1)],
+        judge: |answers| match answers.concat()[..] {
+            [maker, device] if check(maker, device, 0).is_ok() => Verdict::Certain,
+            _ => Verdict::No,
+        },
+    }),
     captures: &[Capture {
         source: "SBOS398, table 3: identity and state after power-up; tables 1 and 2: 75 °C is 4Bh, -25 °C is E7h, 1/16 °C is 10h",
         exchanges: &[
@@ -85,7 +96,7 @@ const fn measure(channel: usize, range: Range) -> Measure {
 }
 
 fn configure(fields: &mut Fields<'_, '_>) -> Option<Configured> {
-    let place = I2cPlace::read(fields, &[0x4c, 0x4d, 0x4e, 0x4f, 0x1c, 0x1d, 0x1e, 0x1f, 0x2a]);
+    let place = I2cPlace::read(fields, &ADDRESSES);
     let remotes = number(fields, "remotes", &[1, 0, 2, 3]) as usize;
     let range = choice(fields, "range", &[("standard", Range::Standard), ("extended", Range::Extended)]);
     let place = place?;

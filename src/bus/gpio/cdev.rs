@@ -69,24 +69,34 @@ pub(super) fn user(line: &LineName) -> Option<String> {
     info.used.then(|| if info.consumer.is_empty() { "the kernel".to_owned() } else { info.consumer })
 }
 
+/// Why a chip cannot be looked at.
+pub(super) fn explain_chip(chip: &str, error: &gpiocdev::Error) -> Fault {
+    let line = LineName::Named(format!("the chip {chip}"));
+    explain(&line, error)
+}
+
 fn explain(line: &LineName, error: &gpiocdev::Error) -> Fault {
     let text = error.to_string();
     fault(line, os_error(&text), &text)
 }
 
 /// The number in "... (os error 16)", as the standard library prints it: the crate below gpiocdev keeps it to itself.
-fn os_error(text: &str) -> i32 {
+fn os_error(text: &str) -> Option<Errno> {
     let (_, rest) = text.split_once("(os error ").unwrap_or_default();
-    rest.split_once(')').and_then(|(number, _)| number.parse().ok()).unwrap_or(0)
+    let number: i32 = rest.split_once(')')?.0.parse().ok()?;
+    // There is no error 0, and rustix does not take it.
+    (1..4096).contains(&number).then(|| Errno::from_raw_os_error(number))
 }
 
-fn fault(line: &LineName, errno: i32, text: &str) -> Fault {
-    match Errno::from_raw_os_error(errno) {
-        Errno::BUSY => Fault::Busy(format!("{line} is in use by another program or by the kernel; `gpioinfo` tells")),
-        Errno::ACCESS | Errno::PERM => Fault::Permission(format!(
+fn fault(line: &LineName, errno: Option<Errno>, text: &str) -> Fault {
+    match errno {
+        Some(Errno::BUSY) => {
+            Fault::Busy(format!("{line} is in use by another program or by the kernel; `gpioinfo` tells"))
+        }
+        Some(Errno::ACCESS | Errno::PERM) => Fault::Permission(format!(
             "{line}: /dev/gpiochip* may not be opened: the user who runs weir must be in the group gpio"
         )),
-        Errno::NODEV | Errno::NOENT => Fault::NotPresent(format!("the GPIO chip of {line} is gone")),
+        Some(Errno::NODEV | Errno::NOENT) => Fault::NotPresent(format!("the GPIO chip of {line} is gone")),
         _ => Fault::Bus(format!("{line}: {text}")),
     }
 }
@@ -235,13 +245,16 @@ mod tests {
     #[test]
     fn every_error_number_has_its_fault() {
         let line = LineName::parse("GPIO17").unwrap();
-        let told = |errno: Errno| fault(&line, errno.raw_os_error(), "text");
+        let told = |errno: Errno| fault(&line, Some(errno), "text");
         assert_eq!(told(Errno::BUSY).word(), "busy");
         assert_eq!(told(Errno::NODEV).word(), "not_present");
         assert_eq!(told(Errno::INVAL), Fault::Bus("GPIO17: text".into()));
         let text = io::Error::from(Errno::BUSY).to_string();
-        assert_eq!(os_error(&format!("uAPI GetLine returned: {text}")), Errno::BUSY.raw_os_error());
-        assert_eq!(os_error("no number"), 0);
+        assert_eq!(os_error(&format!("uAPI GetLine returned: {text}")), Some(Errno::BUSY));
+        for none in ["no number", "(os error 0)", "(os error -1)", "(os error 99999)"] {
+            assert_eq!(os_error(none), None, "{none}");
+        }
+        assert_eq!(fault(&line, None, "text").word(), "bus");
         let Fault::Permission(hint) = told(Errno::ACCESS) else { panic!("expected a permission fault") };
         assert!(hint.contains("group gpio"), "{hint}");
     }

@@ -6,6 +6,7 @@
 //! sit behind a slow expander is done by the thread `weir-gpio`.
 
 mod cdev;
+mod chips;
 mod line;
 mod pi;
 mod simulated;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use super::{Backend, Buses};
 use crate::model::Fault;
 
+pub use chips::{GpioChip, GpioLine};
 pub use line::LineName;
 pub use simulated::SimulatedGpio;
 

@@ -1,5 +1,6 @@
 //! I2C: device handles for drivers, and what the bus's worker does for them.
 
+pub mod adapters;
 pub(super) mod linux;
 
 use std::sync::Arc;
@@ -125,7 +126,11 @@ impl I2c {
         Ok(read.try_into().expect("an exchange reads as many bytes as were asked for"))
     }
 
-    async fn exchange(&mut self, bytes: &[u8], length: usize) -> Result<Vec<u8>, Fault> {
+    /// Writes `bytes` if there are any, then reads `length` bytes if any are wanted.
+    ///
+    /// # Errors
+    /// As [`I2c::write`].
+    pub async fn exchange(&mut self, bytes: &[u8], length: usize) -> Result<Vec<u8>, Fault> {
         let (address, bytes) = (self.address, bytes.to_vec());
         self.owner.transact(u32::from(address), move |port: &mut Port| port.exchange(address, &bytes, length)).await
     }

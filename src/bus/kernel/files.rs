@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use rustix::io::Errno;
@@ -22,6 +23,31 @@ pub struct Space {
     pub available: u64,
 }
 
+/// Who may use a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// The permission bits.
+    pub mode: u32,
+    /// The owner.
+    pub user: u32,
+    /// The group.
+    pub group: u32,
+}
+
+impl Rights {
+    /// Whether a user with these groups may read and write it. Root may do so always.
+    pub fn allow(&self, user: u32, groups: &[u32]) -> bool {
+        let bits = if user == self.user {
+            self.mode >> 6
+        } else if groups.contains(&self.group) {
+            self.mode >> 3
+        } else {
+            self.mode
+        };
+        user == 0 || bits & 0o6 == 0o6
+    }
+}
+
 /// Where a driver reads; paths start at the root, without a slash: `sys/class/hwmon`.
 ///
 /// Everything here may block; see [`Kernel::run`](super::Kernel::run).
@@ -40,6 +66,12 @@ pub trait Files: Send + Sync {
 
     /// What a symbolic link points to; nothing when it is no link.
     fn link(&self, path: &str) -> Option<String>;
+
+    /// Who may use a file: its owner, its group and its mode.
+    ///
+    /// # Errors
+    /// The fault that the error of the kernel means.
+    fn rights(&self, path: &str) -> Result<Rights, Fault>;
 
     /// The room on the file system that holds `path`.
     ///
@@ -77,6 +109,11 @@ impl Files for Root {
     fn link(&self, path: &str) -> Option<String> {
         let target = std::fs::read_link(self.path(path)).ok()?;
         Some(target.to_string_lossy().into_owned())
+    }
+
+    fn rights(&self, path: &str) -> Result<Rights, Fault> {
+        let meta = std::fs::metadata(self.path(path)).map_err(|error| fault(path, &error))?;
+        Ok(Rights { mode: meta.mode() & 0o7777, user: meta.uid(), group: meta.gid() })
     }
 
     fn space(&self, path: &str) -> Result<Space, Fault> {
@@ -136,6 +173,17 @@ mod tests {
         assert!(matches!(root.read("sys/class/y"), Err(Fault::NotPresent(_))));
         assert!(matches!(root.list("sys/class/x/name"), Err(Fault::NotPresent(_))));
         assert!(root.space("").unwrap().total > 0);
+        assert_eq!(root.rights("sys/class/x/name").unwrap().mode & 0o600, 0o600);
+        assert!(root.rights("sys/class/y").is_err());
+    }
+
+    #[test]
+    fn rights_are_those_of_the_first_that_fits() {
+        let node = Rights { mode: 0o660, user: 0, group: 998 };
+        assert!(node.allow(1000, &[1000, 998]) && node.allow(0, &[]) && !node.allow(1000, &[1000]));
+        // Whoever owns it is no member of the others.
+        assert!(!Rights { mode: 0o066, user: 1000, group: 998 }.allow(1000, &[998]));
+        assert!(!Rights { mode: 0o640, user: 0, group: 998 }.allow(1000, &[998]), "to read alone is not enough");
     }
 
     #[test]

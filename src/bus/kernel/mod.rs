@@ -8,7 +8,7 @@ mod tree;
 
 use std::sync::Arc;
 
-pub use files::{Files, Root, Space};
+pub use files::{Files, Rights, Root, Space};
 pub use tree::Tree;
 
 use super::Buses;

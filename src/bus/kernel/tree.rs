@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::files::{Files, Space, order};
+use super::files::{Files, Rights, Space, order};
 use crate::model::Fault;
 
 type Content = Box<dyn Fn() -> Result<String, Fault> + Send + Sync>;
@@ -59,6 +59,15 @@ impl Files for Tree {
         self.links.get(path).cloned()
     }
 
+    fn rights(&self, path: &str) -> Result<Rights, Fault> {
+        // Written as "mode user group", the mode in octal.
+        let text = self.read(&format!("{path}#rights"))?;
+        let mut words = text.split_whitespace();
+        let mode = words.next().and_then(|mode| u32::from_str_radix(mode, 8).ok()).unwrap_or(0);
+        let mut next = || words.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        Ok(Rights { mode, user: next(), group: next() })
+    }
+
     fn space(&self, path: &str) -> Result<Space, Fault> {
         // Written as "total free available".
         let text = self.read(&format!("{path}#space"))?;
@@ -83,12 +92,14 @@ mod tests {
             .with("sys/a/temp10", "1")
             .with_live("sys/a/temp2", || Err(Fault::Nack))
             .with_link("sys/a/device", "../x/1-0044")
+            .with("dev/x#rights", "660 0 998")
             .with("#space", "100 50 40");
         assert_eq!(tree.read("sys/a/name"), Ok("cpu".into()));
         assert_eq!(tree.read("sys/a/temp2"), Err(Fault::Nack));
         assert_eq!(tree.list("sys"), Ok(vec!["a".into()]));
         assert_eq!(tree.list("sys/a").unwrap(), ["device", "name", "temp2", "temp10"]);
         assert_eq!(tree.link("sys/a/device").as_deref(), Some("../x/1-0044"));
+        assert_eq!(tree.rights("dev/x"), Ok(Rights { mode: 0o660, user: 0, group: 998 }));
         assert_eq!(tree.space(""), Ok(Space { total: 100, free: 50, available: 40 }));
         assert!(tree.list("sys/b").is_err() && tree.read("sys/a").is_err());
     }

@@ -1,6 +1,7 @@
 //! Chips with a pointer and registers behind it: of 16 bits, high byte first (LM75, TMP102, ADS1115), or of
 //! 8 bits (TMP421, EMC1413, DPS310), and many more.
 
+use super::Chip;
 use crate::model::Fault;
 
 /// `N` registers of 16 bits and the pointer that selects one.
@@ -43,6 +44,18 @@ impl<const N: usize> WordRegisters<N> {
     pub fn read(&self, buffer: &mut [u8]) {
         let word = self.words.get(self.pointer).map_or([0xff; 2], |word| word.to_be_bytes());
         buffer.iter_mut().zip(word.into_iter().cycle()).for_each(|(to, from)| *to = from);
+    }
+}
+
+/// As a chip of its own: registers that somebody has filled once and for all.
+impl<const N: usize> Chip for WordRegisters<N> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        WordRegisters::write(self, bytes).map(drop)
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<(), Fault> {
+        WordRegisters::read(self, buffer);
+        Ok(())
     }
 }
 

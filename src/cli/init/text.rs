@@ -1,28 +1,45 @@
 //! A configuration as text. What is surely there is set; what may be connected is shown behind `#`.
 
-use std::collections::HashSet;
-
-use super::machine::Machine;
+use super::Choices;
+use crate::config::Sources;
 use crate::drivers::{Kind, Spec, find};
-use crate::model::Name;
+use crate::inspect::scan::{Chip, Probing, Scan};
 
-/// A commented configuration for `machine`, which is good as it is, and with every `#` taken away too.
-pub(super) fn configuration(machine: &Machine) -> String {
-    let name = machine.name.as_deref().filter(|name| Name::new(name).is_ok()).unwrap_or("weir");
-    let mut text = head(name);
-    text += &sensor("machine", "host", "30s", "", "Load, memory, disk, network, uptime of this machine.");
-    for (name, driver, what, found) in [
-        ("board", "hwmon", "What the kernel's hardware monitoring reads", &machine.hwmon),
-        ("zones", "thermal", "The kernel's thermal zones", &machine.thermal),
-        ("iio", "iio", "What the kernel's Industrial I/O reads", &machine.iio),
+/// A commented configuration, which is good as it is, and with every `#` taken away too.
+pub(super) fn configuration(scan: &Scan, choices: &Choices) -> String {
+    let mut text = head(&choices.name);
+    text += &sensor("machine", "host", "30s", "Load, memory, disk, network, uptime of this machine.");
+    for (name, driver, what) in [
+        ("board", "hwmon", "What the kernel's hardware monitoring reads"),
+        ("zones", "thermal", "The kernel's thermal zones"),
+        ("iio", "iio", "What the kernel's Industrial I/O reads"),
     ] {
+        let of_driver = scan.kernel.iter().filter(|found| found.spec.name == driver);
+        let mut found: Vec<_> = of_driver.map(|found| found.device.name.as_str()).collect();
+        found.sort_unstable();
+        found.dedup();
         if !found.is_empty() {
-            text += &sensor(name, driver, "30s", "", &format!("{what}; now: {}.", found.join(", ")));
+            text += &sensor(name, driver, "30s", &format!("{what}; now: {}.", plain(&found.join(", "))));
         }
     }
-    text += &thermometers(&machine.w1);
-    text += &possible(machine);
-    text + &cloud(name)
+    for found in &choices.sensors {
+        text += &format!("\n# {}\n{}", plain(&found.about), found.table());
+    }
+    text += &possible(scan);
+    text + &cloud(&choices.name, choices.cloud.as_deref())
+}
+
+/// What is wrong with a configuration, if anything.
+pub(super) fn problem(text: &str) -> Option<String> {
+    let checked = crate::plan::check(Sources::from_text("weir.toml", text));
+    let report = checked.err()?;
+    let worst = report.problems.sorted().first().map(|problem| problem.message.clone());
+    Some(worst.unwrap_or_else(|| report.to_string()))
+}
+
+/// A comment of TOML holds no control characters.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn head(name: &str) -> String {
@@ -40,38 +57,28 @@ fn head(name: &str) -> String {
     )
 }
 
-fn sensor(name: &str, driver: &str, every: &str, options: &str, comment: &str) -> String {
-    let mut text = format!("\n# {comment}\n[[sensor]]\nname = {name:?}\ndriver = {driver:?}\nevery = {every:?}\n");
-    if !options.is_empty() {
-        text += &format!("options = {{ {options} }}\n");
-    }
-    text
-}
-
-/// Every 1-Wire thermometer, called by the end of its number.
-fn thermometers(ids: &[String]) -> String {
-    let mut used = HashSet::new();
-    let one = |id: &String| {
-        let end = &id[id.len().saturating_sub(4)..];
-        let name = if used.insert(end.to_owned()) { format!("probe-{end}") } else { format!("probe-{id}") };
-        sensor(&name, "ds18b20", "30s", &format!("id = {id:?}"), &format!("The thermometer {id} on the 1-Wire bus."))
-    };
-    ids.iter().map(one).collect()
+fn sensor(name: &str, driver: &str, every: &str, comment: &str) -> String {
+    format!("\n# {comment}\n[[sensor]]\nname = {name:?}\ndriver = {driver:?}\nevery = {every:?}\n")
 }
 
 /// What may be connected to the buses and ports of this machine.
-fn possible(machine: &Machine) -> String {
+fn possible(scan: &Scan) -> String {
     let mut text = String::new();
-    for bus in &machine.i2c {
-        let put = |example: &str| example.replace("i2c-1", bus);
-        text +=
-            &commented("bme280", &bus.replace("i2c-", "climate-"), &format!("A BME280 on {bus}, for example."), put);
+    let is_unknown = |chip: &Chip| !matches!(chip, Chip::Known(_));
+    for bus in &scan.i2c {
+        let Probing::Looked(found, _) = &bus.probing else { continue };
+        if found.iter().all(|at| is_unknown(&at.chip)) {
+            let put = |example: &str| example.replace("i2c-1", &bus.bus);
+            let name = bus.bus.replace("i2c-", "climate-");
+            text += &commented("bme280", &name, &format!("A BME280 on {}, for example.", bus.bus), put);
+        }
     }
-    for (index, port) in machine.serial.iter().enumerate() {
-        let put = |example: &str| with_port(example, port);
-        text += &commented("serial-line", &format!("line-{index}"), &format!("Text lines from {port}."), put);
+    for (index, port) in scan.serial.iter().enumerate() {
+        let put = |example: &str| with_port(example, &port.port);
+        let comment = format!("Text lines from {}.", plain(&port.port));
+        text += &commented("serial-line", &format!("line-{index}"), &comment, put);
     }
-    if machine.gpio {
+    if !scan.gpio.is_empty() {
         text += &commented("gpio-in", "button", "A push button on a GPIO line.", str::to_owned);
         text += &commented("gpio-out", "relay", "A relay on a GPIO line.", str::to_owned);
     }
@@ -105,24 +112,26 @@ fn with_port(example: &str, port: &str) -> String {
     example.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn cloud(name: &str) -> String {
+fn cloud(name: &str, url: Option<&str>) -> String {
+    let off = if url.is_some() { "" } else { "#" };
+    let url = url.unwrap_or("mqtts://broker.example.net:8883");
     format!(
         "\n\
          # To the cloud. Outages are bridged from disk; what was acknowledged arrives later.\n\
-         #[[bridge]]\n\
-         #name = \"cloud\"\n\
-         #url = \"mqtts://broker.example.net:8883\"\n\
+         {off}[[bridge]]\n\
+         {off}name = \"cloud\"\n\
+         {off}url = {url:?}\n\
          # With `username` comes `password = {{ file = \"...\" }}`: it does not stand here.\n\
-         #[[bridge.forward]]\n\
-         #topics = [\"{name}/#\"]\n"
+         {off}[[bridge.forward]]\n\
+         {off}topics = [\"{name}/#\"]\n"
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::tests::full;
+    use std::path::Path;
+
     use super::*;
-    use crate::config::Sources;
     use crate::plan::{Plan, check};
 
     fn good(text: &str) -> Plan {
@@ -138,32 +147,44 @@ mod tests {
         text.lines().map(line).collect()
     }
 
+    fn names(plan: &Plan) -> Vec<String> {
+        plan.sensors.iter().map(|sensor| sensor.name.to_string()).collect()
+    }
+
+    fn whole(scan: &Scan) -> String {
+        configuration(scan, &Choices::all(scan))
+    }
+
     #[test]
     fn it_is_good_on_a_bare_machine() {
-        let plan = good(&configuration(&Machine::default()));
+        let plan = good(&whole(&Scan::default()));
         assert_eq!((plan.gateway.name.as_str(), plan.sensors.len()), ("weir", 1));
     }
 
     #[test]
     fn it_is_good_on_a_full_machine_as_it_is_and_with_everything_switched_on() {
-        let text = configuration(&full());
-        let names = |plan: &Plan| plan.sensors.iter().map(|sensor| sensor.name.to_string()).collect::<Vec<_>>();
-        assert_eq!(names(&good(&text)), ["machine", "board", "zones", "iio", "probe-877d"]);
+        let scan = crate::cli::scan::look(Path::new("/"), true, &[]).unwrap();
+        let text = whole(&scan);
+        let found = names(&good(&text));
+        for name in ["machine", "zones", "bme280-76", "sht4x-44", "probe-877d"] {
+            assert!(found.contains(&name.to_owned()), "{name}: {found:?}");
+        }
         let all = good(&uncommented(&text));
-        let found = names(&all);
-        assert!(found.contains(&"climate-1".into()) && found.contains(&"climate-20".into()), "{found:?}");
+        let more = names(&all);
+        assert!(more.contains(&"line-0".into()) && more.contains(&"button".into()), "{more:?}");
+        assert!(!more.contains(&"climate-1".into()), "something is known on that bus: {more:?}");
         assert_eq!(all.bridges.len(), 1);
     }
 
     #[test]
-    fn a_host_name_that_is_no_topic_level_is_not_used() {
-        let machine = Machine { name: Some("a b".into()), ..Machine::default() };
-        assert_eq!(good(&configuration(&machine)).gateway.name.as_str(), "weir");
+    fn a_cloud_that_was_named_is_switched_on() {
+        let choices = Choices { cloud: Some("mqtt://192.0.2.1".into()), ..Choices::all(&Scan::default()) };
+        assert_eq!(good(&configuration(&Scan::default(), &choices)).bridges[0].endpoints[0].host, "192.0.2.1");
     }
 
     #[test]
-    fn equal_ends_of_thermometers_do_not_clash() {
-        let w1 = vec!["28-00000000877d".into(), "28-3c01e076877d".into()];
-        assert_eq!(good(&configuration(&Machine { w1, ..Machine::default() })).sensors.len(), 3);
+    fn a_host_name_that_is_no_topic_level_is_not_used() {
+        let scan = Scan { host: Some("a b".into()), ..Scan::default() };
+        assert_eq!(good(&whole(&scan)).gateway.name.as_str(), "weir");
     }
 }

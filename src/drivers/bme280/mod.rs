@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::time::sleep;
 
 use super::options::{I2cPlace, number};
-use super::{Capture, Configured, Driver, Kind, Simulate, Spec};
+use super::{Capture, Configured, Driver, Kind, Question, Questions, Recognise, Simulate, Spec, Verdict};
 use crate::bus::I2c;
 use crate::bus::simulated::{Exchange, MakeChip};
 use crate::config::Fields;
@@ -40,6 +40,7 @@ pub(super) static BME280: Spec = Spec {
     example: "bus = \"i2c-1\"",
     configure: |fields| configure(fields, &Part::BME280),
     simulate: Simulate::I2c { chip: Part::BME280.chip, steps: &[0.006, 0.004, 0.02] },
+    recognise: recognise(|answers| Part::BME280.recognise(answers)),
     captures: &[Capture {
         source: "calibration and raw numbers of BST-BMP280-DS001, section 3.12; humidity by hand after BST-BME280-DS002, section 8.1",
         exchanges: &[
@@ -74,6 +75,7 @@ pub(super) static BMP280: Spec = Spec {
     example: "bus = \"i2c-1\"",
     configure: |fields| configure(fields, &Part::BMP280),
     simulate: Simulate::I2c { chip: Part::BMP280.chip, steps: &[0.006, 0.004] },
+    recognise: recognise(|answers| Part::BMP280.recognise(answers)),
     captures: &[Capture {
         source: "calibration, raw numbers and results of BST-BMP280-DS001, section 3.12",
         exchanges: &[
@@ -89,6 +91,16 @@ pub(super) static BMP280: Spec = Spec {
         readings: &[("temperature", 25.08), ("pressure", 1006.53)],
     }],
 };
+
+/// By the SDO pin.
+const ADDRESSES: [u8; 2] = [0x76, 0x77];
+
+/// Both chips are asked for their id.
+const fn recognise(judge: fn(&[Vec<u8>]) -> Verdict) -> Recognise {
+    Recognise::I2c(Questions { addresses: &ADDRESSES, ask: &ASK_ID, judge })
+}
+
+const ASK_ID: [Question; 1] = [Question::register(&[register::ID], 1)];
 
 /// Registers (BME280 table 18, BMP280 table 18).
 mod register {
@@ -134,6 +146,16 @@ impl Part {
         humidity: false,
         chip: |world| Box::new(Model::bmp280(world)),
     };
+
+    /// Relatives that weir does not read have their id at the same place.
+    fn recognise(&self, answers: &[Vec<u8>]) -> Verdict {
+        match answers.first().and_then(|id| id.first()) {
+            Some(id) if self.ids.contains(id) => Verdict::Certain,
+            Some(0x61) => Verdict::Other("BME680 or BME688"),
+            Some(0x55) => Verdict::Other("BMP085 or BMP180"),
+            _ => Verdict::No,
+        }
+    }
 
     fn check(&self, id: u8) -> Result<(), Fault> {
         if self.ids.contains(&id) {
@@ -190,7 +212,7 @@ impl Modes {
 }
 
 fn configure(fields: &mut Fields<'_, '_>, part: &'static Part) -> Option<Configured> {
-    let place = I2cPlace::read(fields, &[0x76, 0x77]);
+    let place = I2cPlace::read(fields, &ADDRESSES);
     let optional = [1, 0, 2, 4, 8, 16];
     let temperature = number(fields, "oversample_temperature", &[1, 2, 4, 8, 16]);
     let pressure = number(fields, "oversample_pressure", &optional);

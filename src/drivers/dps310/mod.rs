@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::time::sleep;
 
 use super::options::{I2cPlace, number};
-use super::{Capture, Configured, Driver, Kind, Simulate, Spec};
+use super::{Capture, Configured, Driver, Kind, Question, Questions, Recognise, Simulate, Spec, Verdict};
 use crate::bus::I2c;
 use crate::bus::simulated::Exchange;
 use crate::config::Fields;
@@ -20,6 +20,9 @@ use model::Model;
 
 const TEMPERATURE: Measure = Measure::fixed("temperature", "°C", -40.0, 85.0, 2);
 const PRESSURE: Measure = Measure::fixed("pressure", "hPa", 300.0, 1200.0, 2);
+
+/// By the SDO pin.
+const ADDRESSES: [u8; 2] = [0x77, 0x76];
 
 /// The driver.
 pub(super) static SPEC: Spec = Spec {
@@ -36,6 +39,11 @@ pub(super) static SPEC: Spec = Spec {
     example: "bus = \"i2c-1\"",
     configure,
     simulate: Simulate::I2c { chip: |world| Box::new(Model::new(world)), steps: &[0.0006, 0.0032] },
+    recognise: Recognise::I2c(Questions {
+        addresses: &ADDRESSES,
+        ask: &[Question::register(&[register::ID], 1)],
+        judge: |answers| if answers.concat() == [0x10] { Verdict::Certain } else { Verdict::No },
+    }),
     captures: &[Capture {
         source: "calibration and raw temperature of a real chip as QEMU's model has them; results by hand after section 4.9",
         exchanges: &[
@@ -91,7 +99,7 @@ const RESET: u8 = 0x09;
 const PATIENCE: u32 = 20;
 
 fn configure(fields: &mut Fields<'_, '_>) -> Option<Configured> {
-    let place = I2cPlace::read(fields, &[0x77, 0x76]);
+    let place = I2cPlace::read(fields, &ADDRESSES);
     let temperature = number(fields, "oversample_temperature", &[1, 2, 4, 8, 16, 32, 64, 128]);
     let pressure = number(fields, "oversample_pressure", &[16, 1, 2, 4, 8, 32, 64, 128]);
     let times = Times { temperature, pressure };

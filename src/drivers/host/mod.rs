@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::options::optional;
-use super::{Configured, Driver, Kind, Open, Simulate, Spec};
+use super::{Configured, Driver, Kind, Open, Recognise, Simulate, Spec};
 use crate::bus::kernel::{Access, Files, Kernel, Tree};
 use crate::config::Fields;
 use crate::model::{Fault, Measure, Name, Reading};
@@ -32,6 +32,7 @@ pub(super) static SPEC: Spec = Spec {
     example: "mount = \"/\"",
     configure,
     simulate: Simulate::No,
+    recognise: Recognise::No,
     captures: &[],
 };
 

@@ -3,6 +3,7 @@
 use super::choose::{self, Picked, Wanted};
 use super::{Channel, Class, Source};
 use crate::bus::kernel::Files;
+use crate::drivers::KernelDevice;
 use crate::model::{Fault, Name};
 
 /// A device of the class.
@@ -45,6 +46,21 @@ fn devices(class: &Class, files: &dyn Files) -> Result<Vec<Device>, Fault> {
         Some(Device { dir, name, hardware })
     };
     Ok(numbered.filter_map(device).collect())
+}
+
+/// Every device of the class and what it offers, for a scan. Nothing is measured.
+pub(in crate::drivers) fn found(class: &Class, files: &dyn Files) -> Vec<KernelDevice> {
+    let devices = devices(class, files).unwrap_or_default();
+    let one = |device: &Device| {
+        let channels = files.list(&device.dir).map(|names| (class.channels)(&device.dir, &names)).unwrap_or_default();
+        KernelDevice {
+            name: device.name.clone(),
+            hardware: device.hardware.clone(),
+            has_twins: devices.iter().filter(|other| other.name == device.name).count() > 1,
+            channels: channels.into_iter().map(|channel| channel.id).collect(),
+        }
+    };
+    devices.iter().map(one).collect()
 }
 
 /// The device with the wanted name, on the wanted hardware.

@@ -16,6 +16,7 @@ use crate::bus::kernel::{Access, Files, Kernel};
 use crate::config::Fields;
 use crate::model::{Fault, Measure, Reading};
 pub(super) use choose::Wanted;
+pub(super) use find::found;
 
 /// A class of devices in sysfs.
 pub(super) struct Class {

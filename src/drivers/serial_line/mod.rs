@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::{Claim, Configured, Driver, Kind, Open, Simulate, Spec};
+use super::{Claim, Configured, Driver, Kind, Open, Recognise, Simulate, Spec};
 use crate::bus::serial::SerialPort;
 use crate::config::Fields;
 use crate::model::{Fault, Reading};
@@ -60,6 +60,7 @@ measures = { temperature = { unit = "°C", decimals = 1 }, humidity = { unit = "
 sample = "temp=21.4 hum=40.2""#,
     configure,
     simulate: Simulate::Serial,
+    recognise: Recognise::No,
     captures: &[],
 };
 
