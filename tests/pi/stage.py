@@ -1,0 +1,117 @@
+"""What the emulated Pi starts from: the kernel's image, a device tree, an initramfs. Made from unpacked Debian packages.
+
+    stage.py PACKAGES OUT                      once for a set of packages
+    stage.py PACKAGES OUT PROGRAM CONFIG       before each run: the part of the initramfs that changes
+"""
+
+import lzma
+import os
+import pathlib
+import re
+import stat
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).parent
+# In this order; what they depend on goes before them. The watchdog's driver is left out: QEMU resets the board
+# as soon as somebody opens it.
+MODULES = ["i2c-bcm2835", "i2c-dev", "gpio-sim", "dwc2", "cdc_ether", "rndis_host", "cdc_subset"]
+LIBRARIES = ["ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6", "libgcc_s.so.1"]
+
+
+class Archive:
+    """A cpio archive in the form that the kernel unpacks (newc)."""
+
+    def __init__(self):
+        self.parts, self.number, self.folders = [], 0, set()
+
+    def put(self, path, data, mode):
+        folder = os.path.dirname(path)
+        if folder and folder not in self.folders:
+            self.folders.add(folder)
+            self.put(folder, b"", stat.S_IFDIR | 0o755)
+        self.number += 1
+        name = path.encode() + b"\0"
+        fields = [self.number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
+        head = b"070701" + b"".join(b"%08x" % field for field in fields) + name
+        for part in (head, data):
+            self.parts.append(part + b"\0" * (-len(part) % 4))
+
+    def file(self, path, data, mode=0o755):
+        self.put(path, data, stat.S_IFREG | mode)
+
+    def link(self, path, target):
+        self.put(path, target.encode(), stat.S_IFLNK | 0o777)
+
+    def bytes(self):
+        self.put("TRAILER!!!", b"", 0)
+        return b"".join(self.parts)
+
+
+def run_unpacked(packages, program, *arguments, **how):
+    """Runs a program of packages that are unpacked and not installed, with their libraries and none of this system's."""
+    loader, = (path for pattern in ("usr/lib64/ld-linux-x86-64.so.2", "usr/lib/*/ld-linux-aarch64.so.1")
+               for path in packages.glob(pattern))
+    libraries = next(packages.glob("usr/lib/*/libc.so.6")).parent
+    command = [str(loader), "--library-path", f"{libraries}:{libraries}/pulseaudio", str(packages / "usr/bin" / program)]
+    return command + list(arguments) if how.get("only_command") else subprocess.run(command + list(arguments), check=True)
+
+
+def kernel_modules(folder):
+    """Name to path; the kernel takes `-` and `_` for the same."""
+    return {path.name.split(".ko")[0].replace("-", "_"): path for path in folder.rglob("*.ko*")}
+
+
+def with_dependencies(wanted, paths, done):
+    """Yields names and contents in the order of loading; what is built into the kernel has no file."""
+    name = wanted.replace("-", "_")
+    if name in done or name not in paths:
+        return
+    done.add(name)
+    data = paths[name].read_bytes()
+    data = lzma.decompress(data) if paths[name].suffix == ".xz" else data
+    needs = re.search(rb"\0depends=([^\0]*)\0", data)
+    for other in filter(None, needs.group(1).decode().split(",")):
+        yield from with_dependencies(other, paths, done)
+    yield name, data
+
+
+def make_base(packages, out):
+    arm = packages / "arm64"
+    modules, = (arm / "usr/lib/modules").iterdir()
+    archive, order, done = Archive(), [], set()
+    for wanted in MODULES:
+        assert wanted.replace("-", "_") in kernel_modules(modules), f"the kernel has no module {wanted}"
+        for name, data in with_dependencies(wanted, kernel_modules(modules), done):
+            archive.file(f"modules/{name}.ko", data)
+            order.append(name)
+    archive.file("modules/order", "\n".join(order).encode())
+    archive.file("bin/busybox", (arm / "usr/bin/busybox").read_bytes())
+    archive.link("bin/sh", "busybox")
+    for library in LIBRARIES:
+        archive.file(f"lib/{library}", (arm / "usr/lib/aarch64-linux-gnu" / library).read_bytes())
+    for folder in ("proc", "sys", "dev", "tmp", "run", "etc", "var/lib/weir"):
+        archive.put(folder, b"", stat.S_IFDIR | 0o755)
+    (out / "base.cpio").write_bytes(archive.bytes())
+    (out / "kernel").write_bytes((modules / "vmlinuz").read_bytes())
+    make_device_tree(packages, modules, out / "board.dtb")
+    print(f"kernel {modules.name}, {len(order)} modules")
+
+
+def make_device_tree(packages, modules, out):
+    """Debian's, without Bluetooth, as Raspberry Pi OS has it with `dtoverlay=disable-bt`: it would take the serial port."""
+    tree, = modules.rglob("bcm2837-rpi-3-b.dtb")
+    out.write_bytes(tree.read_bytes())
+    run_unpacked(packages, "fdtput", "-r", str(out), "/soc/serial@7e201000/bluetooth")
+
+
+def make_run(out, program, config):
+    archive = Archive()
+    archive.file("init", (HERE / "init").read_bytes())
+    archive.file("bin/weir", program.read_bytes())
+    archive.file("etc/weir/weir.toml", config, 0o644)
+    (out / "initramfs").write_bytes((out / "base.cpio").read_bytes() + archive.bytes())
+
+
+if __name__ == "__main__":
+    make_base(*map(pathlib.Path, sys.argv[1:3]))
