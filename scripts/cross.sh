@@ -16,6 +16,16 @@ cross_root() {
   mkdir -p "$cache/home" "$cache/cargo" "$cache/build"
 }
 
+# Until this script ends, what is built is this checkout's: Cargo takes two checkouts for one, and would hand over the
+# program of the other.
+own_build() {
+  exec {build_lock}>"$cache/build/lock"
+  flock "$build_lock"
+  [ "$(cat "$cache/build/checkout" 2>/dev/null)" != "$PWD" ] || return 0
+  rm -rf "$cache"/build/*/*/.fingerprint/weir-gateway-*
+  printf '%s' "$PWD" >"$cache/build/checkout"
+}
+
 cross_cargo() { # cross_cargo TARGET COMMAND OPTION...
   local target=$1 command=$2 gcc under
   shift 2

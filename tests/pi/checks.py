@@ -1,6 +1,7 @@
 """What must be true of weir on the emulated Pi. Each check says what it saw, or raises."""
 
 import calendar
+import re
 import time
 
 import machine
@@ -48,6 +49,11 @@ class Checks:
         self.pi.shell("weir run --config /etc/weir/weir.toml >>/tmp/weir.log 2>&1 & echo $! >/run/weir.pid")
         return float(self.pi.shell("stat -c %Y /run/weir.pid"))
 
+    def end_weir(self, signal):
+        """Ends it and returns its exit status."""
+        said = self.pi.shell(f"kill -{signal} $(cat /run/weir.pid); wait $(cat /run/weir.pid); echo ended=$?")
+        return int(re.search(r"ended=(\d+)", said).group(1))
+
     def first_readings(self):
         found = [self.hub.on(f"pi/{sensor}") for sensor in SENSORS]
         return all(found) and [messages[0] for messages in found]
@@ -65,7 +71,7 @@ class Checks:
         self.at_cloud.wait("what was read before", lambda: self.sequences(self.at_cloud, topic) >= set(range(1, last + 1)))
         for message, seen_at in zip(self.at_cloud.on(topic), before):
             late_s = seen_at.at - wall_s(message.reading["time"])
-            assert "time_quality" not in message.reading, message.payload
+            assert message.reading["time_quality"] == "corrected", message.payload
             assert -5 < late_s < 60, f"{message.payload} was seen {late_s:.1f} s later"
         return f"{last} readings waited and left with corrected time"
 
@@ -95,8 +101,8 @@ class Checks:
             states = [message.reading for message in self.at_cloud.on("sites/pi/absent/status")]
             return [state for state in states if state["state"] == "dead"]
         state = self.at_cloud.wait("absent is dead", dead)[-1]
-        assert state["fault"] == "nack", state
-        return f"dead, {state['fault']}"
+        assert state["reason"] == "nack", state
+        return f"dead, {state['reason']}: {state['detail']}"
 
     # --- serial port and GPIO
 
@@ -150,7 +156,7 @@ class Checks:
         self.pi.drive(22, False)
         connections = self.hub.connections
         killed_at = time.time()
-        self.pi.shell("kill -9 $(cat /run/weir.pid)")
+        assert self.end_weir("KILL") == 128 + 9
         self.start_weir()
         self.hub.wait("the hub is back", lambda: self.hub.connections > connections and self.hub.socket)
         self.read_more(10)
@@ -204,6 +210,6 @@ class Checks:
         self.hub.publish("pi/cmd/lamp/set", "on")
         since = len(self.hub.messages)
         self.hub.wait("lamp on", lambda: self.pi.pin(17) == 1 or self.hub.on("pi/lamp/state", since))
-        self.pi.shell("kill $(cat /run/weir.pid); while [ -e /proc/$(cat /run/weir.pid) ]; do usleep 20000; done")
+        assert self.end_weir("TERM") == 0
         assert self.pi.pin(17) == 0, "the lamp is still on"
         return "GPIO17 is low again"

@@ -42,14 +42,15 @@ class Client:
                     self.news.wait(0.05)
 
     def serve(self):
-        with socket.create_connection(("127.0.0.1", self.port), 30) as connection:
-            connection.settimeout(None)
+        # QEMU accepts before it has asked inside, and does not tell when nobody answers there.
+        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
             self.input = connection.makefile("rb")
             clean = 0 if self.name else 2
             send(connection, 0x10, text("MQTT") + bytes([4, clean, 0, 0]) + text(self.name))
             kind, body = self.packet()
             if kind != 0x20 or body[1] != 0:
                 raise EOFError("refused")
+            connection.settimeout(None)
             if self.topics:
                 send(connection, 0x82, b"\0\1" + b"".join(text(topic) + b"\1" for topic in self.topics))
             with self.news:

@@ -3,6 +3,7 @@
 
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -65,6 +66,8 @@ def say(name, what):
 
 def main():
     packages, boot, program = map(pathlib.Path, sys.argv[1:4])
+    # So that emulator and broker end with it, whatever ends it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     folder, began = pathlib.Path(tempfile.mkdtemp(prefix="weir-pi-")), time.monotonic()
     (folder / "cloud").mkdir()
     its_cloud, pi, failed = cloud.Cloud(folder / "cloud"), None, ["boot"]
