@@ -138,12 +138,8 @@ pub(super) async fn tell(core: &Core, mut condition: watch::Receiver<Condition>)
 async fn oldest(core: &Core) -> Option<Stamp> {
     let mut oldest: Option<Stamp> = None;
     for chain in &core.outbox.chains {
-        let first = chain.first_unacked();
-        if first == chain.next_sequence() {
-            continue;
-        }
-        let records = chain.read(first, 1).await.unwrap_or_default();
-        let stamp = records.first().and_then(|record| Record::decode(&record.bytes).ok()).map(|record| record.stamp);
+        let record = chain.oldest().await.unwrap_or_default();
+        let stamp = record.and_then(|record| Record::decode(&record.bytes).ok()).map(|record| record.stamp);
         oldest = oldest.into_iter().chain(stamp).min_by_key(|stamp| stamp.wall_ms);
     }
     oldest

@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 use super::nearest::nearest;
 use super::problems::{Place, Problems};
 use super::table::{Table, Value};
-use super::words::one_of;
 
 /// Reads one table key by key. Call [`Fields::finish`] at the end: it reports the keys nobody asked for.
 #[derive(Debug)]
@@ -92,17 +91,6 @@ impl<'t, 'p> Fields<'t, 'p> {
     pub fn word<T: Copy>(&mut self, key: &'static str, words: &[(&'static str, T)]) -> Option<T> {
         let value = self.value(key)?;
         value.word(key, words, self.problems)
-    }
-
-    /// As [`word`](Self::word), where some words have no meaning yet and are refused.
-    pub fn word_or_later<T: Copy>(&mut self, key: &'static str, words: &[(&'static str, Option<T>)]) -> Option<T> {
-        let found = self.word(key, words)?;
-        if found.is_none() {
-            let built = words.iter().filter_map(|(word, meaning)| meaning.map(|_| *word));
-            let help = one_of(&built.collect::<Vec<_>>());
-            self.wrong(key, format!("this `{key}` is not yet supported"), Some(help));
-        }
-        found
     }
 
     /// The table called `key`, if there is one.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::{interval, timeout};
 
+use crate::bridge::thin::Thinner;
 use crate::bridge::{self, Bridge};
 use crate::hub::{self, Hub};
 use crate::model::{Filter, Name};
@@ -28,7 +29,7 @@ use crate::plan::Plan;
 use crate::runtime::{Board, Clock, systemd};
 use crate::sampler::Sampler;
 use crate::store::disk::Disk;
-use crate::store::{ChainKey, Label, Store};
+use crate::store::{ChainKey, Label, Store, WhenFull};
 
 use phase::Phase;
 use status::Herald;
@@ -76,6 +77,7 @@ impl Gateway {
         let own = own_topics(&plan.gateway.name, &plan.hub.own);
         let core = Phase::new("hub");
         let (settings, state_dir) = (plan.store, plan.gateway.state_dir);
+        let thins = settings.when_full == WhenFull::Thin;
         let store = tokio::task::spawn_blocking(move || Store::open_labelled(disk, settings, labelled)).await?;
         let store = store.context("the store cannot be opened")?;
         let hub = Hub::bind(plan.hub, Some(&store), core.stop()).await.context("the hub cannot start")?;
@@ -94,6 +96,10 @@ impl Gateway {
             core,
         };
         gateway.start_bridges(plan.bridges, &state_dir);
+        if thins {
+            let stop = gateway.core.stop();
+            gateway.core.spawn(Thinner::new(&gateway.store).run(stop));
+        }
         // Only now: a message that is acknowledged must have met every bridge it is for.
         gateway.hub.serve();
         gateway.start_devices(plan.buses, plan.sensors, plan.outputs);

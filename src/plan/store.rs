@@ -30,18 +30,40 @@ pub(super) fn read(
     }
     let loss = Every(Duration::from_millis(10))..=Every(Duration::from_secs(3600));
     let max_loss = fields.within("max_loss", Every(Duration::from_secs(1)), loss).0;
-    let words = [("drop-oldest", Some(WhenFull::DropOldest)), ("reject", Some(WhenFull::Reject)), ("thin", None)];
-    let when_full = fields.word_or_later("when_full", &words).unwrap_or(WhenFull::DropOldest);
+    let words = [("thin", WhenFull::Thin), ("drop-oldest", WhenFull::DropOldest), ("reject", WhenFull::Reject)];
+    let wanted = fields.word("when_full", &words);
+    let when_full = wanted.unwrap_or(WhenFull::Thin);
     let max_commits_per_s = fields.within("max_commits", 20, 1..=1000);
     let least = 2 * segment_size * chains(bridges);
+    let enough = |size: u64| format!("raise it to {}MiB, or make `segment` smaller", size.div_ceil(MIB));
     if max_size < least {
         let message = format!("`max_size` must hold two segments for each of {} queues", chains(bridges));
-        let help = format!("raise it to {}MiB, or make `segment` smaller", least.div_ceil(MIB));
-        fields.wrong("max_size", message, Some(help));
+        fields.wrong("max_size", message, Some(enough(least)));
     }
+    // Thinning keeps the room of one segment free.
+    let narrow = max_size >= least && max_size < least + segment_size;
+    let when_full = match when_full {
+        WhenFull::Thin if narrow && !thins_anything(bridges) => WhenFull::DropOldest,
+        WhenFull::Thin if narrow => {
+            let (place, help) = (fields.place("max_size"), Some(enough(least + segment_size)));
+            let message = "`max_size` has no room for thinning, which needs one segment more";
+            match wanted {
+                Some(_) => fields.wrong("max_size", message, help),
+                None => fields.problems.warn(place, format!("{message}: the oldest is dropped at once"), help),
+            }
+            WhenFull::DropOldest
+        }
+        other => other,
+    };
     fields.finish();
     let dir = gateway?.state_dir.join("store");
     Some(Settings { dir, max_size, segment_size, max_loss, when_full, max_commits_per_s })
+}
+
+/// Whether any rule puts something into the store that may be thinned.
+fn thins_anything(bridges: &[Option<bridge::Settings>]) -> bool {
+    let mut rules = bridges.iter().flatten().flat_map(|bridge| &bridge.forward);
+    rules.any(|rule| rule.class >= bridge::Class::Telemetry)
 }
 
 /// Warns when a message that the hub takes for a bridge does not fit into a segment of the store.

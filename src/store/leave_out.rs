@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Draft,
     /// Replaced segments only after their replacement.
     Order,
+    /// The room that is kept free for a replacement.
+    Room,
     /// The gap before the segment it speaks of is used again.
     Gap,
     /// Looking for breaks in the chain of frames.
@@ -30,7 +32,7 @@ pub(crate) enum Step {
 
 /// Every step.
 #[cfg(test)]
-pub(crate) const STEPS: [Step; 12] = [
+pub(crate) const STEPS: [Step; 13] = [
     Step::FrameSum,
     Step::SealSum,
     Step::Epoch,
@@ -38,6 +40,7 @@ pub(crate) const STEPS: [Step; 12] = [
     Step::SureCopy,
     Step::Draft,
     Step::Order,
+    Step::Room,
     Step::Gap,
     Step::Links,
     Step::FilterUse,

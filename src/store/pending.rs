@@ -339,6 +339,17 @@ impl Pending {
         (self.stored < from).then(|| self.read(from.max(self.first()), max_bytes, start))
     }
 
+    /// The oldest item, which is not handed out by that.
+    pub(crate) fn peek(&self, start: u32) -> Option<Record> {
+        let item = self.items.front()?;
+        Some(Record { sequence: self.first(), start, bytes: Arc::clone(&item.bytes) })
+    }
+
+    /// Like [`Pending::peek`], when nothing that is not delivered can be on the disk; else nothing.
+    pub(crate) fn peek_newest(&self, start: u32) -> Option<Option<Record>> {
+        (self.stored <= self.ack).then(|| self.peek(start))
+    }
+
     pub(crate) fn set_round_trip(&mut self, round_trip: Duration) {
         self.round_trip = round_trip;
     }

@@ -184,6 +184,12 @@ impl Pump {
         }
     }
 
+    /// Who thins has nothing to thin until another segment is begun: nothing waits for it.
+    pub(crate) fn no_thinner(&mut self) {
+        self.thinner = false;
+        self.next_thin = Duration::ZERO;
+    }
+
     fn waits(&self, index: usize) -> bool {
         self.thinning.iter().any(|(waiting, _)| *waiting == index)
     }
@@ -191,7 +197,7 @@ impl Pump {
     /// How much room is wanted of who thins.
     pub(crate) fn want(&self, engine: &Engine) -> Want {
         match engine.settings().when_full {
-            WhenFull::Thin if !self.thinning.is_empty() => Want::Now,
+            WhenFull::Thin if self.thinner && !self.thinning.is_empty() => Want::Now,
             WhenFull::Thin if self.thinner && engine.is_nearly_full() => Want::Soon,
             _ => Want::Nothing,
         }

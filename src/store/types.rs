@@ -151,10 +151,6 @@ pub struct Sealed {
     pub last: u64,
     /// The size of its file, in bytes.
     pub size: u64,
-    /// When its first record was stored, by the wall clock, in milliseconds since 1970, as far as known.
-    pub from_ms: Option<i64>,
-    /// About when its last record was stored.
-    pub to_ms: Option<i64>,
     /// It took the place of others already.
     pub thinned: bool,
 }
@@ -171,8 +167,8 @@ pub enum NotReplaced {
     /// As many records as there are, or more.
     #[error("a replacement must have fewer records")]
     NotFewer,
-    /// The new file would not be smaller.
-    #[error("the replacement is not smaller")]
+    /// The new file would not be smaller, or larger than a segment.
+    #[error("the replacement is not smaller, or larger than a segment")]
     TooLarge,
     /// Both do not fit at once, not even for a moment.
     #[error("there is no room for the replacement beside what it replaces")]

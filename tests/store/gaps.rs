@@ -68,6 +68,25 @@ async fn what_the_quota_took_is_told_with_its_time_until_the_receiver_knows() {
 }
 
 #[tokio::test]
+async fn a_look_at_the_oldest_record_does_not_keep_it_while_the_next_ones_go() {
+    let store = open(SimDisk::new(8), settings());
+    let cloud = chain(&store, "cloud", 2);
+    assert_eq!(soon(cloud.oldest()).await.unwrap(), None);
+    assert!(cloud.offer(vec![1; 10], None).is_ok());
+    assert_eq!(soon(cloud.oldest()).await.unwrap().unwrap().sequence, 1, "it is in memory only");
+    overflow(&store, &cloud).await;
+    for round in 0..5 {
+        let gaps = cloud.gaps();
+        let [gap] = gaps.as_slice() else { panic!("round {round}: {gaps:?}") };
+        assert_eq!((gap.first, gap.records), (1, gap.last), "round {round}");
+        assert_eq!(soon(cloud.oldest()).await.unwrap().unwrap().sequence, gap.last + 1);
+        overflow(&store, &cloud).await;
+    }
+    cloud.ack(cloud.next_sequence() - 1);
+    assert_eq!(soon(cloud.oldest()).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn what_a_consumer_gives_up_counts_once_whatever_happens() {
     let disk = SimDisk::new(2);
     let store = open(disk.clone(), settings());

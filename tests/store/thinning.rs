@@ -31,7 +31,7 @@ fn used(disk: &SimDisk) -> u64 {
 }
 
 async fn sealed(chain: &Chain) -> Vec<Sealed> {
-    soon(chain.sealed()).await.unwrap()
+    soon(chain.sealed(0)).await.unwrap()
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn a_few_records_take_the_place_of_neighbouring_segments() {
     fill(&cloud, 0..60).await;
     let before = sealed(&cloud).await;
     assert!(before.len() >= 4, "{before:?}");
-    assert!(before.iter().all(|segment| !segment.thinned && segment.from_ms.is_some() && segment.to_ms.is_some()));
+    assert!(before.iter().all(|segment| !segment.thinned));
     let used_before = used(&disk);
     let (three, records) = (&before[..3], (before[2].last - before[0].first + 1) as usize);
     assert_eq!(read(&cloud, &three[0]).await.len() as u64, three[0].last - three[0].first + 1);
@@ -106,7 +106,7 @@ async fn at_the_quota_who_thins_is_asked_before_anything_is_dropped() {
         async move {
             loop {
                 store.wants_room().await;
-                let segments = cloud.sealed().await.unwrap();
+                let segments = cloud.sealed(0).await.unwrap();
                 let fresh: Vec<Sealed> = segments.into_iter().filter(|segment| !segment.thinned).take(2).collect();
                 let done = !fresh.is_empty() && cloud.replace(&fresh, vec![vec![255; 9]]).await.is_ok();
                 if !done {
@@ -123,6 +123,32 @@ async fn at_the_quota_who_thins_is_asked_before_anything_is_dropped() {
     assert_eq!((dropped.of(Cause::Quota), dropped.of(Cause::Thinned) > 100), (0, true), "{dropped:?}");
     let status = store.status().chains.remove(0);
     assert_eq!(all(&cloud).await.len() as u64, status.waiting);
+}
+
+#[tokio::test]
+async fn a_store_that_is_full_to_the_brim_has_room_for_one_replacement_of_a_segments_size() {
+    let disk = SimDisk::new(6);
+    let store = open(disk.clone(), thin());
+    let cloud = chain(&store, "cloud", 2);
+    // Nobody thins: the oldest is dropped, and the store stays full.
+    fill(&cloud, 0..200).await;
+    let Settings { max_size, segment_size, .. } = thin();
+    let full = max_size - 2 * segment_size..=max_size - segment_size;
+    assert!(full.contains(&used(&disk)), "{} of {max_size}", used(&disk));
+    let segments = sealed(&cloud).await;
+    let records = segments[1].last - segments[0].first + 1;
+    // Two of them are as large as one can be.
+    let new = vec![vec![200; 3500]; (segment_size / 4096) as usize - 1];
+    soon(cloud.replace(&segments[..2], new.clone())).await.unwrap();
+    assert_eq!(
+        cloud.gaps().iter().find(|gap| gap.cause == Cause::Thinned).unwrap().records,
+        records - new.len() as u64
+    );
+    // What does not fit into a segment is refused, whatever it saves.
+    let segments = sealed(&cloud).await;
+    let large = vec![vec![201; 3900]; (segment_size / 4096) as usize];
+    assert_eq!(soon(cloud.replace(&segments[..3], large)).await, Err(NotReplaced::TooLarge));
+    assert!(used(&disk) < max_size);
 }
 
 #[tokio::test]

@@ -49,14 +49,22 @@ fn sensor(sensor: &SensorOutlook) -> Vec<String> {
 fn bridge(bridge: &BridgeOutlook, out: &mut impl Write) -> io::Result<()> {
     let head = [&format!("BRIDGE {}", bridge.name), "MESSAGES A DAY", "RECORD", "STORED A DAY", "OFFLINE UNTIL LOSS"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let thins = bridge.classes.iter().any(|class| class.days_whole.is_some());
+    if thins {
+        rows[0].insert(4, "UNTIL THINNED".to_owned());
+    }
     for class in &bridge.classes {
-        rows.push(vec![
+        let mut row = vec![
             class.class.to_owned(),
             span(class.messages_per_day, count),
             bytes(class.record),
             span(class.stored_per_day, bytes),
             span(class.days_offline, days),
-        ]);
+        ];
+        if thins {
+            row.insert(4, class.days_whole.map_or_else(|| "never".to_owned(), |whole| span(whole, days)));
+        }
+        rows.push(row);
     }
     numbers(rows, out)?;
     for drain in &bridge.drains {

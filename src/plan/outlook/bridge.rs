@@ -46,6 +46,8 @@ pub struct ClassOutlook {
     pub record: f64,
     /// Bytes of the store that a day without a link takes.
     pub stored_per_day: Span,
+    /// Days without a link until readings of this class are thinned, if they are.
+    pub days_whole: Option<Span>,
     /// Days without a link until something of this class is lost or refused.
     pub days_offline: Span,
 }
@@ -149,6 +151,8 @@ pub(super) fn outlook(
         messages_per_day: flow.messages,
         record: flow.record(),
         stored_per_day: disk::space_per_day(&plan.store, flow),
+        days_whole: disk::thins(&plan.store, *class)
+            .then(|| load.within_ttl(*class, disk::days_whole(&plan.store, *class, all))),
         days_offline: load.within_ttl(*class, disk::days_offline(&plan.store, *class, all)),
     };
     let classes: Vec<_> = load.flows.iter().map(class).collect();
@@ -171,7 +175,11 @@ fn replay_per_s(bridge: &Settings, load: &Load, assumptions: &Assumptions) -> f6
 
 /// What comes in meanwhile queues behind what is there.
 fn drain(days: u32, classes: &[ClassOutlook], load: &Load, replay_per_s: f64) -> Drain {
-    let held = |class: &ClassOutlook| class.messages_per_day.most * f64::from(days).min(class.days_offline.least);
+    let held = |class: &ClassOutlook| {
+        // What is thinned becomes fewer messages.
+        let whole = class.days_whole.unwrap_or(class.days_offline);
+        class.messages_per_day.most * f64::from(days).min(whole.least)
+    };
     let messages: f64 = classes.iter().map(held).sum();
     let left_per_s = replay_per_s - load.messages_per_day().most / DAY_S;
     Drain { days, messages, seconds: (left_per_s > 0.0).then(|| messages / left_per_s) }

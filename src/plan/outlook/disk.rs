@@ -28,6 +28,14 @@ const FILE_SYSTEM: f64 = 4227.0 / 4096.0;
 /// What a card writes inside for a write of 4 kB, in such writes; assumed. Larger writes cost what they are.
 const AMPLIFICATION: f64 = 10.0;
 const YEAR_DAYS: f64 = 365.25;
+/// Readings of a stream that are left of a day when it is thinned as far as it goes.
+const WINDOWS_PER_DAY: f64 = 24.0;
+/// What a reading's spread adds to its record.
+const SPREAD: f64 = 24.0;
+/// Thinning has to save such a part of what is stored.
+const WORTH_IT: f64 = 0.25;
+/// Classes from telemetry on leave a tenth to the others, when there are so many segments.
+const SHARED_FROM: u64 = 8;
 
 /// All of one class of one bridge.
 #[derive(Debug, Clone, Default)]
@@ -40,12 +48,20 @@ pub(super) struct Flow {
     rounds: BTreeMap<usize, Span>,
     /// Messages a day that somebody waits for.
     waited: f64,
+    /// Bytes that are left of a day's records when they are thinned as far as it goes.
+    thinned: Span,
 }
 
 impl Flow {
     pub(super) fn add(&mut self, stream: &Stream, per_day: Span, record: usize) {
         self.messages = self.messages + per_day;
         self.bytes = self.bytes + per_day.times(record as f64);
+        let averaged = stream.message.source.as_ref().is_some_and(|source| !source.sample.reading.measure.exact);
+        let left = |per_day: f64| match per_day.min(WINDOWS_PER_DAY) {
+            left if averaged && left < per_day => left * (record as f64 + SPREAD + LENGTH),
+            _ => per_day * (record as f64 + LENGTH),
+        };
+        self.thinned = self.thinned + per_day.map(left);
         let rounds = self.rounds.entry(stream.source).or_default();
         *rounds = Span { least: rounds.least.max(per_day.least), most: rounds.most.max(per_day.most) };
         self.waited += if stream.waits { per_day.most } else { 0.0 };
@@ -103,19 +119,47 @@ pub(super) fn space_per_day(store: &Settings, flow: &Flow) -> Span {
     Span { least: end(|span| span.least), most: end(|span| span.most) }
 }
 
-/// Bytes of records that fit: whole segments without their headers; one segment is the hub's.
-fn capacity(store: &Settings) -> f64 {
-    let segments = (store.max_size.saturating_sub(LEDGER) / store.segment_size).saturating_sub(1);
-    segments as f64 * (store.segment_size as f64 - BLOCK)
+/// Bytes of records that fit: whole segments without their headers; one segment is the hub's, and one is kept free
+/// for thinning. Of the rest a tenth is kept for alarms and commands.
+fn capacity(store: &Settings, class: Class) -> f64 {
+    let reserve = if store.when_full == WhenFull::Thin { store.segment_size } else { 0 };
+    let segments = store.max_size.saturating_sub(LEDGER + reserve) / store.segment_size;
+    let kept = if class < Class::Telemetry || segments < SHARED_FROM { 0 } else { (segments / 10).max(1) };
+    // The hub's segment is in the tenth.
+    segments.saturating_sub(kept.max(1)) as f64 * (store.segment_size as f64 - BLOCK)
+}
+
+/// Whether a class may be thinned.
+pub(super) fn thins(store: &Settings, class: Class) -> bool {
+    store.when_full == WhenFull::Thin && class >= Class::Telemetry
+}
+
+/// Bytes of the store that a day without a link takes when it is thinned as far as it goes.
+fn thinned_per_day(store: &Settings, class: Class, flow: &Flow) -> Span {
+    let left = |end: fn(Span) -> f64| {
+        let share = end(flow.thinned) / (end(flow.bytes) + LENGTH * end(flow.messages)).max(f64::MIN_POSITIVE);
+        let worth_it = thins(store, class) && share <= 1.0 - WORTH_IT;
+        end(space_per_day(store, flow)) * if worth_it { share } else { 1.0 }
+    };
+    Span { least: left(|span| span.least), most: left(|span| span.most) }
 }
 
 /// Days without a link until something of `class` is lost: less important classes go first, of all bridges.
 /// When nothing may be dropped, all classes are refused together.
 pub(super) fn days_offline(store: &Settings, class: Class, loads: &[Load]) -> Span {
+    days(store, class, loads, |other, flow| thinned_per_day(store, other, flow))
+}
+
+/// Days without a link until readings of `class` are thinned.
+pub(super) fn days_whole(store: &Settings, class: Class, loads: &[Load]) -> Span {
+    days(store, class, loads, |_, flow| space_per_day(store, flow))
+}
+
+fn days(store: &Settings, class: Class, loads: &[Load], space: impl Fn(Class, &Flow) -> Span) -> Span {
     let counts = |other: &Class| store.when_full == WhenFull::Reject || *other <= class;
     let flows = loads.iter().flat_map(|load| &load.flows).filter(|(other, _)| counts(other));
-    let per_day: Span = flows.map(|(_, flow)| space_per_day(store, flow)).sum();
-    let days = |per_day: f64| if per_day > 0.0 { capacity(store) / per_day } else { f64::INFINITY };
+    let per_day: Span = flows.map(|(other, flow)| space(*other, flow)).sum();
+    let days = |per_day: f64| if per_day > 0.0 { capacity(store, class) / per_day } else { f64::INFINITY };
     Span { least: days(per_day.most), most: days(per_day.least) }
 }
 
@@ -124,7 +168,7 @@ pub(super) fn days_offline(store: &Settings, class: Class, loads: &[Load]) -> Sp
 pub struct StoreOutlook {
     /// The quota in bytes.
     pub quota: u64,
-    /// Whether old readings are thinned before anything is dropped: then `days_offline` is how long they stay whole.
+    /// Whether old readings are thinned before anything is dropped.
     pub thins: bool,
     /// Bytes the card can take, as assumed.
     pub endurance: f64,
@@ -152,7 +196,7 @@ pub(super) fn store<'l>(plan: &Plan, loads: &'l [Load], assumptions: &Assumption
     let late = |load: &'l Load| load.flows.iter().filter(|(class, _)| load.late.contains(class)).map(|(_, flow)| flow);
     StoreOutlook {
         quota: plan.store.max_size,
-        thins: plan.store.when_full == WhenFull::Thin,
+        thins: loads.iter().flat_map(|load| load.flows.keys()).any(|class| thins(&plan.store, *class)),
         endurance: assumptions.endurance,
         // What the cloud acknowledges before its commit is due is never written: all but batches that wait longer.
         online: wear(&plan.store, loads.iter().flat_map(late), assumptions),

@@ -130,15 +130,34 @@ fn what_is_less_important_gives_way_first() {
         rule("shed/s/temperature", "alarm"),
         rule("#", "bulk")
     );
-    let found = worked_out(&(sensor("10s", "") + &bridge), &[]);
+    let found = worked_out(&(sensor("10s", "") + &bridge + "[store]\nwhen_full = \"drop-oldest\"\n"), &[]);
     let [alarm, bulk] = &found.bridges[0].classes[..] else { panic!("{found:?}") };
     assert_eq!((alarm.class, bulk.class), ("alarm", "bulk"));
-    // Both are alike, so alarms have twice the time: all of the quota is theirs in the end.
+    // Both are alike, so alarms have twice the time: all of the quota is theirs in the end, and a tenth of it from the start.
     let ratio = alarm.days_offline.least / bulk.days_offline.least;
-    assert!((1.9..2.1).contains(&ratio), "{ratio}");
+    assert!((2.1..2.3).contains(&ratio), "{ratio}");
     let rejecting = worked_out(&(sensor("10s", "") + &bridge + "[store]\nwhen_full = \"reject\"\n"), &[]);
     let [alarm, bulk] = &rejecting.bridges[0].classes[..] else { panic!("{rejecting:?}") };
-    assert_eq!(alarm.days_offline, bulk.days_offline);
+    let ratio = alarm.days_offline.least / bulk.days_offline.least;
+    assert!((1.0..1.2).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn what_is_thinned_lasts_longer_and_only_that() {
+    let bridge = "[[bridge]]\nname = \"cloud\"\nurl = \"mqtts://x\"\n[[bridge.forward]]\ntopics = [\"#\"]\n";
+    let class = |text: &str, lan: &[Lan]| worked_out(&(text.to_owned() + bridge), lan).bridges[0].classes[0].clone();
+    // Two readings each 10 seconds; in the end two each hour, a little longer than they were.
+    let own = class(&sensor("10s", ""), &[]);
+    let factor = own.days_offline.least / own.days_whole.unwrap().least;
+    assert!((200.0..400.0).contains(&factor), "{factor}");
+    let foreign = class("", &[Lan { per_s: 1.0, payload: 64, topic: None }]);
+    assert_eq!(Some(foreign.days_offline), foreign.days_whole);
+    // A reading each hour is not thinned.
+    let slow = class(&sensor("1h", ""), &[]);
+    assert_eq!(Some(slow.days_offline), slow.days_whole);
+    let dropping = class(&(sensor("10s", "") + "[store]\nwhen_full = \"drop-oldest\"\n"), &[]);
+    let ratio = dropping.days_offline.least / own.days_whole.unwrap().least;
+    assert!(dropping.days_whole.is_none() && (1.0..1.05).contains(&ratio), "one segment more: {ratio}");
 }
 
 #[test]

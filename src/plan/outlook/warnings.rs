@@ -2,7 +2,7 @@
 
 use super::bridge::Load;
 use super::stream::Stream;
-use super::{Assumptions, BridgeOutlook, Outlook};
+use super::{Assumptions, BridgeOutlook, ClassOutlook, Outlook};
 use crate::bridge::Settings;
 use crate::bridge::rules::Rules;
 use crate::config::units::Every;
@@ -34,6 +34,14 @@ pub(super) fn find(
             let (name, class) = (&outlook.name, class.class);
             found.push(format!(
                 "bridge {name}: after {hours:.1} hours offline the oldest {class} gives way: raise max_size in [store]"
+            ));
+        }
+        let soon_thinned = |class: &&ClassOutlook| class.days_whole.is_some_and(|whole| whole.least < 1.0);
+        for class in outlook.classes.iter().filter(soon_thinned).filter(|class| class.days_offline.least >= 1.0) {
+            let hours = class.days_whole.map_or(0.0, |whole| whole.least * 24.0);
+            let (name, class) = (&outlook.name, class.class);
+            found.push(format!(
+                "bridge {name}: after {hours:.1} hours offline the oldest {class} is thinned: raise max_size in [store]"
             ));
         }
     }

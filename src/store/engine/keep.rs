@@ -83,7 +83,7 @@ impl Engine {
         self.chains.iter_mut().for_each(|chain| chain.durable = chain.ack);
         let outdated = std::mem::take(&mut self.outdated);
         if !outdated.is_empty() {
-            self.remove_for_good(outdated);
+            self.retire_for_good(outdated);
         }
         Ok(())
     }

@@ -71,6 +71,14 @@ impl Engine {
         }
     }
 
+    /// Which labels some records have, as the end of a segment that ends with `upto`; empty when nothing can be said.
+    pub(super) fn filter(&self, index: usize, header: &Header, upto: u64, records: &[impl AsRef<[u8]>]) -> Vec<u8> {
+        let mut labels = Labels::new(self.chains[index].label);
+        records.iter().for_each(|record| labels.note(record.as_ref()));
+        let prints = labels.all(filter::most(filter::room(self.segment_size())));
+        prints.map_or_else(Vec::new, |prints| filter::encode(header.epoch, upto, prints.iter().copied()))
+    }
+
     /// Finds out which labels wait in each chain that has them; reads segments without a filter of so many bytes.
     pub(crate) fn look_back(&mut self, mut budget: u64) {
         for index in 0..self.chains.len() {

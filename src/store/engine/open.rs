@@ -96,6 +96,7 @@ impl Engine {
     fn take_segments(&mut self, names: &[String]) -> Result<(), OpenError> {
         let mut by_chain: BTreeMap<ChainKey, Vec<SegmentName>> = BTreeMap::new();
         self.remove_drafts(names);
+        self.take_spares(names);
         for name in names.iter().filter_map(|text| SegmentName::parse(text)) {
             let turn = name.stands.map_or(0, |stands| stands.turn);
             self.next_number = self.next_number.max(name.number.max(turn) + 1);
@@ -125,6 +126,17 @@ impl Engine {
             names.iter().filter(|text| text.strip_suffix(DRAFT).is_some_and(|it| SegmentName::parse(it).is_some()));
         self.condemned.extend(drafts.map(|name| FileOf { name: name.clone(), size: 0 }));
         self.trim();
+    }
+
+    /// What waits for its next use.
+    fn take_spares(&mut self, names: &[String]) {
+        for text in names {
+            if let Some(number) = name::spare_number(text) {
+                self.next_number = self.next_number.max(number + 1);
+                let size = self.disk.open(text).and_then(|file| file.size()).unwrap_or(0);
+                self.retire(FileOf { name: text.clone(), size });
+            }
+        }
     }
 
     /// Leaves out what another segment has taken the place of, if that one can be read. That it is still there
@@ -192,7 +204,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Scans a segment; `None` when it holds no frame, and then it is a spare.
+    /// Scans a segment; `None` when it holds no frame. Then it goes: by its name it would end the segment before it,
+    /// which is written on.
     fn look(&mut self, index: usize, name: &SegmentName) -> Result<Option<Last>, OpenError> {
         let Ok(file) = self.disk.open(&name.text()) else { return Ok(None) };
         let size = file.size().unwrap_or(0);
@@ -215,18 +228,8 @@ impl Engine {
             Found::Spare => self.totals.damage += u64::from(damaged),
             Found::Damaged => self.totals.damage += 1,
         }
-        self.spare(name.text(), size);
+        self.condemned.push(FileOf { name: name.text(), size });
         Ok(None)
-    }
-
-    /// Keeps an empty segment; one of another size than configured, or cut short, is removed.
-    fn spare(&mut self, name: String, size: u64) {
-        let file = FileOf { name, size };
-        if size == self.segment_size() {
-            self.spares.push_back(file);
-        } else {
-            self.condemned.push(file);
-        }
     }
 
     /// Makes the last filled segment the tail again.
@@ -252,6 +255,7 @@ impl Engine {
 
     /// Frees what is delivered or told, begins the new run, tells what is missing.
     fn settle_recovery(&mut self) {
+        self.trim();
         // Names may be in the page cache only, just like frames.
         let synced = self.disk.sync_dir(Flush::Recovered);
         let named = self.flushed(synced).is_ok();

@@ -63,6 +63,23 @@ impl Engine {
         Ok(batch.records)
     }
 
+    /// The first record that is not delivered, on no account of the receiver.
+    ///
+    /// # Errors
+    /// When a segment cannot be opened though the disk may still have it.
+    pub(crate) fn oldest(&mut self, index: usize) -> io::Result<Option<Record>> {
+        let from = self.chains[index].ack + 1;
+        for position in 0..self.chains[index].segments.len() {
+            if self.chains[index].segments[position].last >= from {
+                let found = self.read_one(index, position, from, 1)?;
+                if let Some(record) = found.into_iter().next() {
+                    return Ok(Some(record));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Records of one segment, on no account of the receiver.
     pub(super) fn read_one(
         &mut self,

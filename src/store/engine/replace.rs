@@ -6,23 +6,25 @@
 //! new ones, never both and never neither.
 
 use std::io;
-use std::sync::Arc;
 
 use super::scan::Run;
-use super::{Engine, FileOf, Segment, living};
+use super::{Engine, FileOf, SPARES, Segment, living};
 use crate::store::disk::{DiskFile, Flush};
 use crate::store::gap::{Cause, Gap, beyond};
 use crate::store::layout::BLOCK;
 use crate::store::layout::frame::{self, HEAD, Head};
 use crate::store::layout::header::{Header, Thinned};
-use crate::store::layout::name::{SegmentName, Stands};
+use crate::store::layout::name::{SegmentName, Stands, spare};
 use crate::store::leave_out::{Step, is_left_out};
+use crate::store::settings::WhenFull;
 use crate::store::types::{NotReplaced, Record, Sealed};
 
 /// Records that go into one frame of a replacement, in bytes.
 const FRAME: usize = 64 * 1024;
+/// Bytes of a replacement that are written at once.
+const PIECE: usize = 256 * 1024;
 /// Sealed segments that are listed at once.
-const LISTED: usize = 64;
+const LISTED: usize = 256;
 
 /// What is about to be replaced.
 struct Old {
@@ -37,20 +39,51 @@ struct Old {
     begun_ms: Option<i64>,
 }
 
+/// What is to take their place.
+struct New<'r, R> {
+    header: Header,
+    /// The sequence of the first record.
+    first: u64,
+    records: &'r [R],
+    /// Which labels they have, for the end of the file.
+    filter: Vec<u8>,
+    /// The size of the file.
+    size: u64,
+}
+
+/// Records by frames.
+fn frames<R: AsRef<[u8]>>(mut rest: &[R]) -> impl Iterator<Item = &[R]> {
+    std::iter::from_fn(move || {
+        let mut len = HEAD;
+        let fits = |record: &&R| {
+            len += frame::record_len(record.as_ref().len());
+            len <= FRAME
+        };
+        let (now, later) = rest.split_at_checked(rest.iter().take_while(fits).count().max(1))?;
+        rest = later;
+        Some(now)
+    })
+}
+
+/// The size of a file with these records.
+fn file_size(records: &[impl AsRef<[u8]>]) -> u64 {
+    let frame = |records| (HEAD + frame::records_len(records)).next_multiple_of(BLOCK);
+    (BLOCK + frames(records).map(frame).sum::<usize>()) as u64
+}
+
 impl Engine {
-    /// Segments of which nothing is in flight or delivered, without the one that is written; the oldest first.
-    pub(crate) fn sealed(&self, index: usize) -> Vec<Sealed> {
+    /// Segments of which nothing is in flight or delivered, without the one that is written; the oldest first. None
+    /// that begins before `from`.
+    pub(crate) fn sealed(&self, index: usize, from: u64) -> Vec<Sealed> {
         let chain = &self.chains[index];
-        let positions = (0..chain.segments.len().saturating_sub(1)).filter(|&at| self.is_idle(index, at));
-        let listed: Vec<usize> = positions.take(LISTED).collect();
-        let begun = |at: usize| self.header(index, at).and_then(|header| header.begun_ms);
+        let positions = 0..chain.segments.len().saturating_sub(1);
+        let listed = positions.filter(|&at| chain.segments[at].name.first >= from && self.is_idle(index, at));
         let sealed = |at: usize| {
             let Segment { name, size, last, .. } = &chain.segments[at];
             let (number, first, size, last) = (name.number, name.first, *size, *last);
-            let (from_ms, to_ms) = (begun(at), begun(at + 1));
-            Sealed { number, first, last, size, from_ms, to_ms, thinned: name.stands.is_some() }
+            Sealed { number, first, last, size, thinned: name.stands.is_some() }
         };
-        listed.into_iter().map(sealed).collect()
+        listed.take(LISTED).map(sealed).collect()
     }
 
     fn is_idle(&self, index: usize, position: usize) -> bool {
@@ -94,7 +127,7 @@ impl Engine {
         &mut self,
         index: usize,
         sealed: &[Sealed],
-        records: &[Arc<[u8]>],
+        records: &[impl AsRef<[u8]>],
     ) -> Result<Gap, NotReplaced> {
         let old = self.old(index, sealed)?;
         let count = records.len() as u64;
@@ -103,20 +136,23 @@ impl Engine {
             count if count >= old.living => return Err(NotReplaced::NotFewer),
             _ => {}
         }
-        let header = self.header_of_replacement(index, &old, count);
-        let bytes = self.image(index, &header, old.last - count + 1, records);
-        self.make_room_for(&old, bytes.len() as u64)?;
+        let mut header = self.header_of_replacement(index, &old, count);
+        let filter = self.filter(index, &header, old.last, records);
+        header.footer = u32::try_from(filter.len()).unwrap_or(0);
+        let size = file_size(records) + filter.len() as u64;
+        let new = New { header, first: old.last - count + 1, records, filter, size };
+        self.make_room_for(&old, new.size)?;
         if is_left_out(Step::Order) {
             self.remove_old(index, &old);
         }
-        self.put_in_place(&header.name, &bytes).map_err(|error| match error.kind() {
+        self.put_in_place(index, &new).map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull => NotReplaced::NoRoom,
             _ => NotReplaced::Disk,
         })?;
-        let files = self.swap(index, &old, header.name.clone(), bytes.len() as u64);
+        let files = self.swap(index, &old, new.header.name.clone(), new.size);
         // They go once the ledger knows: until then that they are there is the sign that it does not.
         self.outdated.extend(files);
-        let gap = self.note_thinned(index, &header);
+        let gap = self.note_thinned(index, &new.header);
         // If the disk refuses, the next ledger tells it, or the next start.
         self.failing |= self.write_ledger().is_err();
         Ok(gap)
@@ -168,30 +204,10 @@ impl Engine {
         Header { name, after: old.after, epoch, footer: 0, begun_ms: old.begun_ms, thinned }
     }
 
-    /// All bytes of a segment that holds `records` from sequence `next` on.
-    fn image(&self, index: usize, header: &Header, mut next: u64, records: &[Arc<[u8]>]) -> Vec<u8> {
-        let mut bytes = header.encode();
-        let mut after = header.after;
-        let mut rest = records;
-        while !rest.is_empty() {
-            let mut len = HEAD;
-            let fits = |record: &&Arc<[u8]>| {
-                len += frame::record_len(record.len());
-                len <= FRAME
-            };
-            let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
-            let count = u32::try_from(now.len()).expect("a frame is bounded");
-            let head = Head { count, start: self.start, first: next, after, ack: self.chains[index].ack };
-            bytes.extend_from_slice(&frame::encode(header.epoch, &head, &[], now));
-            bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
-            (after, next, rest) = (head.last(), head.last() + 1, later);
-        }
-        bytes
-    }
-
-    /// The replacement is on the disk together with what it replaces for a moment.
+    /// The replacement is on the disk together with what it replaces for a moment. Where the quota is met by thinning,
+    /// room for one of a segment's size is always left.
     fn make_room_for(&mut self, old: &Old, size: u64) -> Result<(), NotReplaced> {
-        if size >= old.size {
+        if size >= old.size || size > self.segment_size() {
             return Err(NotReplaced::TooLarge);
         }
         while self.used() + size > self.quota() {
@@ -202,12 +218,12 @@ impl Engine {
         Ok(())
     }
 
-    fn put_in_place(&mut self, name: &SegmentName, bytes: &[u8]) -> io::Result<()> {
-        let (mut draft, text, size) = (name.draft(), name.text(), bytes.len() as u64);
+    fn put_in_place<R: AsRef<[u8]>>(&mut self, index: usize, new: &New<'_, R>) -> io::Result<()> {
+        let (mut draft, text, size) = (new.header.name.draft(), new.header.name.text(), new.size);
         if is_left_out(Step::Draft) {
             draft.clone_from(&text);
         }
-        let written = self.write_draft(&draft, bytes);
+        let written = self.write_draft(index, &draft, new);
         let renamed = written.and_then(|()| self.disk.rename(&draft, &text));
         let synced = self.noted(renamed).and_then(|()| {
             let synced = self.disk.sync_dir(Flush::Replaced);
@@ -229,11 +245,28 @@ impl Engine {
         file.sync_data(Flush::Draft)
     }
 
-    fn write_draft(&mut self, draft: &str, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a whole segment, piece by piece.
+    fn write_draft<R: AsRef<[u8]>>(&mut self, index: usize, draft: &str, new: &New<'_, R>) -> io::Result<()> {
+        let New { header, first, records, filter, size } = new;
         let file: Box<dyn DiskFile> = self.disk.create(draft)?;
-        file.allocate(bytes.len() as u64)?;
-        file.write_at(bytes, 0)?;
-        self.totals.bytes_written += bytes.len() as u64;
+        file.allocate(*size)?;
+        let (mut piece, mut at) = (header.encode(), 0);
+        let (mut first, mut after, ack) = (*first, header.after, self.chains[index].ack);
+        for records in frames(records) {
+            if piece.len() >= PIECE {
+                file.write_at(&piece, at)?;
+                at += piece.len() as u64;
+                piece.clear();
+            }
+            let count = u32::try_from(records.len()).expect("a frame is bounded");
+            let head = Head { count, start: self.start, first, after, ack };
+            piece.extend_from_slice(&frame::encode(header.epoch, &head, &[], records));
+            piece.resize(piece.len().next_multiple_of(BLOCK), 0);
+            (after, first) = (head.last(), head.last() + 1);
+        }
+        piece.extend_from_slice(filter);
+        file.write_at(&piece, at)?;
+        self.totals.bytes_written += size;
         self.totals.flushes += 1;
         file.sync_data(Flush::Draft)
     }
@@ -283,6 +316,26 @@ impl Engine {
         self.write_ledger()?;
         self.trim();
         Ok(records)
+    }
+
+    /// Keeps some files whose place others have taken for their next use, and removes the others, so that no power
+    /// cut brings them back.
+    pub(super) fn retire_for_good(&mut self, files: Vec<FileOf>) {
+        let (size, thins) = (self.segment_size(), self.settings.when_full == WhenFull::Thin);
+        let mut rest = Vec::new();
+        for file in files {
+            if thins && file.size == size && self.spares.len() < SPARES {
+                let name = spare(self.next_number);
+                self.next_number += 1;
+                let renamed = self.disk.rename(&file.name, &name);
+                if self.noted(renamed).is_ok() {
+                    self.spares.push_back(FileOf { name, size });
+                    continue;
+                }
+            }
+            rest.push(file);
+        }
+        self.remove_for_good(rest);
     }
 
     /// Removes files so that no power cut brings them back.

@@ -5,7 +5,7 @@ use std::io;
 
 use super::labels::Labels;
 use super::tail::Tail;
-use super::{Engine, FileOf, NoCommit, SPARES, Segment, living};
+use super::{Chain, Engine, FileOf, NoCommit, SPARES, Segment, living};
 use crate::store::disk::{DiskFile, Flush};
 use crate::store::gap::Cause;
 use crate::store::layout::header::{self, Found, Header, Thinned};
@@ -15,8 +15,9 @@ use crate::store::layout::{BLOCK, filter};
 use crate::store::leave_out::{Step, is_left_out};
 use crate::store::settings::WhenFull;
 
-/// Who thins is asked when so much of the quota is in use.
-const NEARLY_FULL_PERCENT: u64 = 85;
+/// Who thins is asked when ordinary chains may take only so many more segments, or so large a part of the quota.
+const LOW_SEGMENTS: u64 = 2;
+const LOW_PART: u64 = 10;
 
 /// Chains of this rank and above leave a tenth of the quota to the others.
 const ORDINARY_RANK: u8 = 2;
@@ -45,14 +46,22 @@ impl Engine {
 
     /// Whether a chain may have one more segment without taking the share that important ones have for themselves.
     fn has_share(&self, index: usize) -> bool {
-        let ordinary = |chain: &&super::Chain| chain.key.rank() >= ORDINARY_RANK && !chain.pinned;
-        if !ordinary(&&self.chains[index]) {
-            return true;
-        }
-        let (size, quota) = (self.segment_size(), self.settings.max_size - ledger::SIZE.min(self.settings.max_size));
+        !is_ordinary(&&self.chains[index]) || self.segment_size() <= self.share_left()
+    }
+
+    /// What is left of the bytes that ordinary chains may have.
+    fn share_left(&self) -> u64 {
+        let (size, quota) = (self.segment_size(), self.limit().saturating_sub(ledger::SIZE));
         let reserved = if quota / size < SHARED_FROM { 0 } else { (quota / size / 10).max(1) };
-        let segments = self.chains.iter().filter(ordinary).flat_map(|chain| &chain.segments);
-        segments.map(|segment| segment.size).sum::<u64>() + size <= quota - reserved * size
+        let segments = self.chains.iter().filter(is_ordinary).flat_map(|chain| &chain.segments);
+        (quota - reserved * size).saturating_sub(segments.map(|segment| segment.size).sum())
+    }
+
+    /// What segments and spares may have of the quota. Where it is met by thinning, one segment is kept free: that is
+    /// the room for a replacement beside what it replaces, when everything else is full.
+    pub(super) fn limit(&self) -> u64 {
+        let thins = self.settings.when_full == WhenFull::Thin && !is_left_out(Step::Room);
+        self.settings.max_size.saturating_sub(if thins { self.segment_size() } else { 0 })
     }
 
     fn name_next(&mut self, index: usize, first: u64) -> SegmentName {
@@ -124,13 +133,14 @@ impl Engine {
     /// Whether so little of the quota is left that who thins should begin; spares count as left.
     pub(crate) fn is_nearly_full(&self) -> bool {
         let spare: u64 = self.spares.iter().map(|file| file.size).sum();
-        self.used() - spare >= self.settings.max_size / 100 * NEARLY_FULL_PERCENT
+        let left = (self.limit() + spare).saturating_sub(self.used()).min(self.share_left());
+        left < (LOW_SEGMENTS * self.segment_size()).max(self.limit() / LOW_PART)
     }
 
     /// Whether one more segment keeps to the quota and leaves a twentieth of the file system free.
     fn may_grow(&mut self) -> bool {
         let size = self.segment_size();
-        if self.used() + size > self.settings.max_size {
+        if self.used() + size > self.limit() {
             return false;
         }
         let leaves = |space: crate::store::disk::Space| space.free.saturating_sub(size) >= space.total / 20;
@@ -144,7 +154,7 @@ impl Engine {
         for file in condemned {
             self.remove(file);
         }
-        while self.spares.len() > SPARES || (self.used() > self.settings.max_size && !self.spares.is_empty()) {
+        while self.spares.len() > SPARES || (self.used() > self.limit() && !self.spares.is_empty()) {
             let Some(spare) = self.spares.pop_front() else { return };
             self.remove(spare);
         }
@@ -289,4 +299,9 @@ impl Engine {
         }
         best.map(|(_, index, position)| (index, position))
     }
+}
+
+/// Whether a chain leaves a share of the quota to the others.
+fn is_ordinary(chain: &&Chain) -> bool {
+    chain.key.rank() >= ORDINARY_RANK && !chain.pinned
 }

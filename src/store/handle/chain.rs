@@ -66,6 +66,19 @@ impl Chain {
         answer.await.map_err(|_| ReadError::Closed)?
     }
 
+    /// The oldest record that is not delivered, on no account of the receiver: it is not in flight by that.
+    ///
+    /// # Errors
+    /// Closed, or a disk that does not answer.
+    pub async fn oldest(&self) -> Result<Option<Record>, ReadError> {
+        let start = self.shared.start;
+        if let Some(newest) = self.cell.with(|state| state.peek_newest(start)) {
+            return Ok(newest);
+        }
+        let oldest = self.work(|engine, index| engine.oldest(index)).await?.map_err(|_| ReadError::Disk)?;
+        Ok(oldest.or_else(|| self.cell.with(|state| state.peek(start))))
+    }
+
     /// Resolves when there is a record with a higher sequence than `after`, or when the store is closed.
     pub async fn more(&self, after: u64) {
         wait(&self.cell.more, || self.cell.with(|state| state.next > after + 1 || state.is_closed())).await;
@@ -146,12 +159,13 @@ impl Chain {
         self.cell.give_up(GivenUp { first, last, records: last - first + 1, cause, span });
     }
 
-    /// Segments that get no more records and of which nothing was read or delivered, oldest first, 64 at most.
+    /// Segments that get no more records and of which nothing was read or delivered, oldest first: the next 256 of those
+    /// that begin at sequence `from` or later.
     ///
     /// # Errors
     /// Closed.
-    pub async fn sealed(&self) -> Result<Vec<Sealed>, ReadError> {
-        self.work(|engine, index| engine.sealed(index)).await
+    pub async fn sealed(&self, from: u64) -> Result<Vec<Sealed>, ReadError> {
+        self.work(move |engine, index| engine.sealed(index, from)).await
     }
 
     /// Records of one sealed segment, as [`Chain::read`] gives them but without putting them in flight;
@@ -177,7 +191,6 @@ impl Chain {
         if records.iter().any(|record| record.len() > self.shared.max_record) {
             return Err(NotReplaced::TooLarge);
         }
-        let records: Vec<Arc<[u8]>> = records.into_iter().map(Arc::from).collect();
         if let (Some(first), Some(last)) = (sealed.first(), sealed.last()) {
             // Before it happens: what is expected too late only waits too long.
             self.cell.past(|past| past.raise(first.first, last.last));

@@ -184,6 +184,11 @@ impl Store {
         Chain::new(cell, Arc::clone(&self.shared), self.requests.clone())
     }
 
+    /// As [`Store::chain`], without being the one who uses it: a queue that a removed bridge has left may still be dropped.
+    pub fn visit(&self, key: ChainKey) -> Chain {
+        Chain::new(self.cell(key), Arc::clone(&self.shared), self.requests.clone())
+    }
+
     /// As [`Store::chain`], for state that its owner keeps whole by itself: nothing of it is ever dropped at
     /// the quota, and a record that somebody waits for is committed as soon as the limit of commits allows.
     ///

@@ -93,7 +93,7 @@ fn listen_to_thinner(pump: &mut Pump, engine: &Engine, shared: &Shared) {
     pump.thinner = asked && done != Some(engine.begun);
     if shared.thinner_done.swap(false, Ordering::AcqRel) {
         locked(&shared.thinner).1 = Some(engine.begun);
-        pump.thinner = false;
+        pump.no_thinner();
     }
 }
 

@@ -5,8 +5,6 @@
 //! then `(varint length, bytes)` for each record. The checksum is CRC-32C over everything behind
 //! it, seeded with the segment's epoch.
 
-use std::sync::Arc;
-
 use super::bytes::{Reader, put_varint, varint_len};
 use crate::store::leave_out::{Step, is_left_out};
 
@@ -65,9 +63,14 @@ pub(crate) fn record_len(bytes: usize) -> usize {
     varint_len(bytes) + bytes
 }
 
+/// The bytes that records take in a frame.
+pub(crate) fn records_len(records: &[impl AsRef<[u8]>]) -> usize {
+    records.iter().map(|record| record_len(record.as_ref().len())).sum()
+}
+
 /// Builds a frame.
-pub(crate) fn encode(epoch: u32, head: &Head, acks: &[(u64, u64)], records: &[Arc<[u8]>]) -> Vec<u8> {
-    let len = HEAD + acks.len() * ACK + records.iter().map(|record| record_len(record.len())).sum::<usize>();
+pub(crate) fn encode(epoch: u32, head: &Head, acks: &[(u64, u64)], records: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let len = HEAD + acks.len() * ACK + records_len(records);
     let mut out = Vec::with_capacity(len);
     out.extend_from_slice(&u32::try_from(len).expect("a frame fits into a segment").to_le_bytes());
     out.extend_from_slice(&[0; 4]);
@@ -84,8 +87,8 @@ pub(crate) fn encode(epoch: u32, head: &Head, acks: &[(u64, u64)], records: &[Ar
         out.extend_from_slice(&ack.to_le_bytes());
     }
     for record in records {
-        put_varint(&mut out, record.len());
-        out.extend_from_slice(record);
+        put_varint(&mut out, record.as_ref().len());
+        out.extend_from_slice(record.as_ref());
     }
     let sum = checksum(epoch, &out);
     out[4..8].copy_from_slice(&sum.to_le_bytes());
@@ -153,7 +156,7 @@ mod tests {
 
     fn sample() -> (Head, Vec<u8>) {
         let head = Head { count: 3, start: 9, first: 41, after: 38, ack: 40 };
-        let records: Vec<Arc<[u8]>> = vec![b"one".as_slice().into(), b"".as_slice().into(), vec![7; 300].into()];
+        let records: [&[u8]; 3] = [b"one", b"", &[7; 300]];
         (head, encode(0x1234, &head, &[(5, 6), (7, 8)], &records))
     }
 

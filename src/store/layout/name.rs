@@ -1,5 +1,6 @@
 //! File names: `<queue>~<class>~<number>~<first>.seg`, and with `~<last>~<turn>` behind `<first>` for a
-//! segment that took the place of others. A queue name has no `~`.
+//! segment that took the place of others. A queue name has no `~`. A file that waits for its next use after others
+//! took its place is `<number>.spare`; one whose records were delivered or dropped keeps its name.
 
 use crate::model::Name;
 use crate::store::ChainKey;
@@ -8,6 +9,20 @@ use crate::store::ChainKey;
 pub(crate) const LEDGER: &str = "ledger";
 /// What the name of a segment ends with that is not whole yet.
 pub(crate) const DRAFT: &str = ".new";
+
+/// What the name of a file ends with whose place another has taken.
+const SPARE: &str = ".spare";
+
+/// The name of a file that is to be used again.
+pub(crate) fn spare(number: u64) -> String {
+    format!("{number:010x}{SPARE}")
+}
+
+/// The number of such a file.
+pub(crate) fn spare_number(text: &str) -> Option<u64> {
+    let number = u64::from_str_radix(text.strip_suffix(SPARE)?, 16).ok()?;
+    (spare(number) == text).then_some(number)
+}
 
 /// What a segment's file name says; its header repeats it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +101,8 @@ mod tests {
         let thin = SegmentName { stands: Some(Stands { last: 99, turn: 7 }), ..name.clone() };
         assert_eq!(SegmentName::parse(&thin.text()), Some(thin.clone()));
         assert_eq!(SegmentName::parse(&thin.draft()), None);
+        assert_eq!((spare_number(&spare(77)), SegmentName::parse(&spare(77))), (Some(77), None));
+        assert_eq!([thin.text(), "77.spare".into(), ".spare".into()].map(|other| spare_number(&other)), [None; 3]);
         for other in
             ["ledger", "a~0~1~2.seg", "a~0~0000000001~0000000000000001.bak", "~0~0000000001~0000000000000001.seg"]
         {

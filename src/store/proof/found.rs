@@ -103,7 +103,7 @@ fn rot_at_the_end_of_a_segment_is_told_also_when_the_next_one_was_read_before() 
     assert!(ends.len() > 4, "{ends:?}");
     // The receiver reads the first, who thins the fourth, the receiver the second: the first is forgotten.
     assert_eq!(engine.read(index, 1, 1).unwrap()[0].sequence, 1);
-    let fourth = engine.sealed(index).into_iter().find(|it| it.last == ends[3]).unwrap();
+    let fourth = engine.sealed(index, 0).into_iter().find(|it| it.last == ends[3]).unwrap();
     assert!(!engine.read_sealed(index, &fourth, 0, 1).unwrap().is_empty());
     assert_eq!(engine.read(index, ends[0] + 1, 1).unwrap()[0].sequence, ends[0] + 1);
     rot(&disk, ends[0]);
@@ -164,6 +164,40 @@ fn seed_6275_what_was_replaced_does_not_come_back_from_the_segment_before() {
 #[test]
 fn seed_14112_acknowledgements_speak_of_the_records_they_were_made_for() {
     story(14_112, Setup::default()).unwrap();
+}
+
+/// A file that a kill had left without a frame in it stayed there under its name, and the segment before it, which was
+/// written on, counted as ended where that one began.
+#[test]
+fn seed_332_what_a_kill_left_empty_ends_no_segment() {
+    story(332, Setup { thins: true, ..Setup::default() }).unwrap();
+}
+
+#[test]
+fn an_empty_file_with_a_name_ends_no_segment() {
+    let disk = SimDisk::new(1);
+    let (mut engine, index) = filled(&disk, 0);
+    let put =
+        |engine: &mut Engine, sequence, len: usize| engine.append(index, sequence, &[vec![sequence as u8; len].into()]);
+    put(&mut engine, 1, 100).unwrap();
+    put(&mut engine, 2, LEN).unwrap();
+    put(&mut engine, 3, LEN).unwrap();
+    // The power fails while the next segment gets its header.
+    disk.fail_after(1);
+    put(&mut engine, 4, LEN).unwrap_err();
+    drop(engine);
+    let disk = disk.kill();
+    let named = || disk.sizes().iter().filter(|(name, _)| name.ends_with(".seg")).count();
+    assert_eq!(named(), 2, "{:?}", disk.sizes());
+    let mut engine = open(&disk, 2);
+    assert_eq!(named(), 1);
+    // A small one has room in the first.
+    put(&mut engine, 4, 100).unwrap();
+    put(&mut engine, 5, LEN).unwrap();
+    drop(engine);
+    let mut engine = open(&disk.kill(), 3);
+    assert_eq!(read_all(&mut engine, index, 5), [1, 2, 3, 4, 5]);
+    assert_eq!(gaps(&engine, index), []);
 }
 
 #[test]

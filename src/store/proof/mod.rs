@@ -72,6 +72,16 @@ fn every_promise_is_kept_on_a_failing_or_full_disk() {
 }
 
 #[test]
+fn a_full_store_is_thinned_and_drops_nothing_that_somebody_still_thins() {
+    all_keep(0..seeds() / 4, || Setup { thins: true, ..Setup::default() });
+}
+
+#[test]
+fn a_full_store_is_thinned_on_a_failing_or_full_disk() {
+    all_keep(0..seeds() / 4, || Setup { thins: true, fails: true, ..Setup::default() });
+}
+
+#[test]
 fn rot_costs_no_more_than_what_is_told() {
     all_keep(0..seeds() / 4, || Setup { rots: true, ..Setup::default() });
 }
@@ -113,7 +123,7 @@ fn the_model_sees_each_step_that_is_left_out() {
     // takes longer than a story.
     let rots = |step| matches!(step, Step::FrameSum | Step::SealSum | Step::Links);
     for step in STEPS.into_iter().filter(|step| *step != Step::FilterUse) {
-        let setup = || Setup { rots: rots(step), ..Setup::default() };
+        let setup = || Setup { rots: rots(step), thins: step == Step::Room, ..Setup::default() };
         let found = list_entry(&format!("the step {step:?}"), |seed| broken(seed, setup(), Some(step)));
         note(found.as_deref());
         assert!(found.is_some(), "without {step:?} {PATIENCE} stories ended well");

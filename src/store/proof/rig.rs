@@ -26,22 +26,28 @@ pub(super) struct Setup {
     pub(super) fails: bool,
     /// Bits flip at rest.
     pub(super) rots: bool,
+    /// Somebody thins what is full.
+    pub(super) thins: bool,
 }
 
 pub(super) struct Rig {
     pub(super) rng: Rng,
     pub(super) setup: Setup,
     settings: Settings,
-    disk: SimDisk,
+    pub(super) disk: SimDisk,
     pub(super) engine: Engine,
     pub(super) cells: Vec<Arc<Cell>>,
     books: Vec<Book>,
-    pump: Pump,
-    now: Duration,
+    pub(super) pump: Pump,
+    pub(super) now: Duration,
+    /// Since when records wait for who thins.
+    pub(super) wanted: Option<Duration>,
     /// An error, or rot, may have cost something.
     pub(super) hurt: bool,
     /// The power failed in the middle of something.
     dark: bool,
+    /// A recovery that nobody used found damage.
+    found_rot: bool,
     records_read: u64,
     /// By chain: the sequence that the first record of this run gets.
     begins: Vec<u64>,
@@ -81,7 +87,10 @@ impl Rig {
         let mut rng = Rng::with_seed(seed);
         let disk = SimDisk::new(rng.u64(..));
         setup.skipped.iter().for_each(|&kind| disk.skip(kind));
-        let settings = settings(&mut rng);
+        let mut settings = settings(&mut rng);
+        if setup.thins {
+            settings.when_full = WhenFull::Thin;
+        }
         let engine = Engine::open(Box::new(disk.clone()), settings.clone(), rng.u64(..), Some(EPOCH_MS), labelled)
             .map_err(|e| e.to_string())?;
         let mut rig = Self {
@@ -94,8 +103,10 @@ impl Rig {
             books: Vec::new(),
             pump: Pump::new(Duration::ZERO),
             now: Duration::ZERO,
+            wanted: None,
             hurt: false,
             dark: false,
+            found_rot: false,
             records_read: 0,
             begins: Vec::new(),
             asked: (0, 0),
@@ -137,7 +148,7 @@ impl Rig {
     pub(super) fn step(&mut self) -> Result<(), String> {
         match self.rng.u8(0..100) {
             0..=44 => self.offer()?,
-            45..=69 => self.turn(),
+            45..=69 => self.turn()?,
             70..=79 => self.read()?,
             80..=91 => self.deliver()?,
             92 => self.thin()?,
@@ -195,17 +206,17 @@ impl Rig {
         take_acks(&mut self.engine, &self.cells);
     }
 
-    fn turn(&mut self) {
+    fn turn(&mut self) -> Result<(), String> {
         let steps = [5, 5, 60, 60, 300, 300, 1100, 1100, 6000];
         self.now += Duration::from_millis(*self.rng.choice(&steps).expect("not empty"));
-        self.turn_now();
+        if self.setup.thins { self.turn_and_thin() } else { Ok(self.turn_now()) }
     }
 
     fn wall_ms(&self) -> Option<i64> {
         Some(EPOCH_MS + self.now.as_millis() as i64)
     }
 
-    fn turn_now(&mut self) {
+    pub(super) fn turn_now(&mut self) {
         self.engine.wall_ms = self.wall_ms();
         // The owner comes back as soon as the commit limit allows.
         for _ in 0..4 {
@@ -239,10 +250,11 @@ impl Rig {
         };
         let (id, gaps, rots) = (self.engine.id(), self.gaps(index), self.setup.rots);
         // At the tail rot and a torn commit look alike: it is counted as damage then, and not told.
-        let last = records.is_empty() && !(rots && self.engine.totals.damage > 0);
+        let rotten = rots && (self.found_rot || self.engine.totals.damage > 0);
+        let last = records.is_empty() && !rotten;
         let from = from.max(ack + 1);
         self.book(index).read_mail()?;
-        if rots && self.engine.totals.damage > 0 {
+        if rotten {
             let reached = records.last().map_or(from, |record| record.sequence + 1);
             let written = self.engine.chains[index].written;
             self.book(index).durable.retain(|sequence, _| *sequence <= written || *sequence < reached);
@@ -309,7 +321,7 @@ impl Rig {
             match self.rng.u8(0..8) {
                 0..=2 => self.offer()?,
                 3 => self.thin()?,
-                4..=6 => self.turn(),
+                4..=6 => self.turn()?,
                 _ => {
                     let index = self.rng.usize(0..self.cells.len());
                     let (ack, next) = self.cells[index].with(|state| (state.ack, state.next));
@@ -333,7 +345,8 @@ impl Rig {
         self.disk.fail_after(self.rng.u32(1..10));
         let (disk, settings) = (Box::new(self.disk.clone()), self.settings.clone());
         // Whether it opened does not matter: nobody gets to use it.
-        drop(Engine::open(disk, settings, self.rng.u64(..), None, labelled));
+        let opened = Engine::open(disk, settings, self.rng.u64(..), None, labelled);
+        self.found_rot |= opened.is_ok_and(|engine| engine.totals.damage > 0);
         self.disk = self.disk.crash(self.rng.u64(..));
     }
 
@@ -358,7 +371,9 @@ impl Rig {
             self.disk = self.disk.crash(self.rng.u64(..));
             self.open()?;
         }
-        self.read_all()
+        self.read_all()?;
+        self.found_rot = false;
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), String> {
@@ -379,7 +394,7 @@ impl Rig {
 
     /// With everything in flight, or all space in more important chains, nothing may be dropped.
     fn drops_nothing(&self) -> bool {
-        self.engine.used() + self.settings.segment_size > self.settings.max_size
+        self.engine.used() + self.settings.segment_size > self.quota()
     }
 
     fn open(&mut self) -> Result<(), String> {
@@ -399,6 +414,7 @@ impl Rig {
             self.reopened(index)?;
         }
         self.pump = Pump::new(self.now);
+        self.wanted = None;
         Ok(())
     }
 
@@ -422,6 +438,11 @@ impl Rig {
         Ok(())
     }
 
+    /// What segments may have, with what is kept free for a replacement taken off.
+    fn quota(&self) -> u64 {
+        self.settings.max_size - if self.setup.thins { self.settings.segment_size } else { 0 }
+    }
+
     fn hurt(&mut self) {
         if self.setup.fails {
             self.hurt = true;
@@ -440,7 +461,7 @@ impl Rig {
 
     /// What holds at every moment.
     fn look(&mut self) -> Result<(), String> {
-        let drops = self.settings.when_full == WhenFull::DropOldest;
+        let drops = self.settings.when_full != WhenFull::Reject;
         let hurt = self.hurt;
         for index in 0..self.cells.len() {
             let gaps = self.gaps(index);
@@ -453,7 +474,7 @@ impl Rig {
             promise!(bytes <= MOST + 70_000, "{bytes} bytes wait in memory");
         }
         let used: u64 = self.disk.sizes().iter().map(|(_, size)| size).sum();
-        let quota = self.settings.max_size;
+        let quota = self.quota();
         promise!(used <= quota || self.hurt, "{used} bytes of {quota}");
         Ok(())
     }

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::book::{Book, promise};
 use super::rig::Rig;
 use crate::store::gap::{Cause, Gap, beyond};
-use crate::store::types::{NotReplaced, Sealed};
+use crate::store::pending::Cell;
+use crate::store::types::{NotReplaced, Sealed, Want};
 use crate::store::words::GivenUp;
 
+/// Nothing is dropped so long after somebody was asked to thin.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Fewer gaps than this were never joined for want of room.
 const NEVER_JOINED: usize = 20;
 
@@ -40,12 +44,60 @@ impl Rig {
             return Ok(());
         }
         self.take_acks();
-        let listed = self.engine.sealed(index);
+        let listed = self.engine.sealed(index, 0);
         if listed.is_empty() {
             return Ok(());
         }
         let from = self.rng.usize(0..listed.len());
         let chosen = &listed[from..listed.len().min(from + self.rng.usize(1..4))];
+        self.replace(index, chosen)
+    }
+
+    /// A turn of the owner, and whoever thins does what it wants.
+    pub(super) fn turn_and_thin(&mut self) -> Result<(), String> {
+        let begun = self.engine.begun;
+        self.pump.thinner = self.pump.thinner || self.rng.bool();
+        for _ in 0..4 {
+            let alarms = |cell: &Arc<Cell>| cell.key.rank() < 2 && cell.with(|state| state.len()) > 0;
+            let asked = self.pump.thinner && !self.cells.iter().any(alarms);
+            let dropped = self.engine.totals.dropped;
+            self.turn_now();
+            let waits = self.pump.want(&self.engine) == Want::Now;
+            self.wanted = self.wanted.filter(|_| waits).or_else(|| waits.then_some(self.now));
+            let patient = asked && self.wanted.is_none_or(|since| self.now < since + PATIENCE);
+            let fewer = self.engine.totals.dropped - dropped;
+            promise!(!patient || fewer == 0 || self.hurt, "{fewer} segments were dropped though somebody thins");
+            if self.pump.want(&self.engine) == Want::Nothing {
+                break;
+            }
+            let before = self.engine.used();
+            self.thin_oldest()?;
+            if self.engine.used() == before {
+                self.pump.no_thinner();
+            }
+        }
+        promise!(self.engine.begun >= begun, "segments were begun, and are not");
+        Ok(())
+    }
+
+    /// Puts a few small records in the place of the oldest segments of an ordinary chain.
+    fn thin_oldest(&mut self) -> Result<(), String> {
+        self.take_acks();
+        let ordinary = (0..self.cells.len()).filter(|&index| self.cells[index].key.rank() >= 2);
+        let listed = ordinary.map(|index| (index, self.engine.sealed(index, 0)));
+        let fresh = listed.map(|(index, sealed)| (index, sealed.into_iter().filter(|it| !it.thinned)));
+        let first =
+            fresh.flat_map(|(index, sealed)| sealed.map(move |sealed| (index, sealed))).min_by_key(|it| it.1.number);
+        match first {
+            Some((index, sealed)) => self.replace(index, &[sealed]),
+            None => Ok(()),
+        }
+    }
+
+    fn replace(&mut self, index: usize, chosen: &[Sealed]) -> Result<(), String> {
+        if self.book(index).thin.unsure.is_some() {
+            return Ok(());
+        }
         self.book(index).read_mail()?;
         let (old, last) = self.count(index, chosen)?;
         let count = self.rng.usize(1..old.max(2));
@@ -70,7 +122,9 @@ impl Rig {
                 }
                 Ok(())
             }
-            Err(_) => {
+            Err(why) => {
+                let full = why == NotReplaced::NoRoom && self.setup.thins && !self.hurt && !self.disk.is_out();
+                promise!(!full, "a store that thins has no room for a replacement");
                 promise!(after == before, "nothing was replaced, and {} counted", after - before);
                 Ok(())
             }
