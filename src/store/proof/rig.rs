@@ -209,7 +209,11 @@ impl Rig {
     fn turn(&mut self) -> Result<(), String> {
         let steps = [5, 5, 60, 60, 300, 300, 1100, 1100, 6000];
         self.now += Duration::from_millis(*self.rng.choice(&steps).expect("not empty"));
-        if self.setup.thins { self.turn_and_thin() } else { Ok(self.turn_now()) }
+        if self.setup.thins {
+            return self.turn_and_thin();
+        }
+        self.turn_now();
+        Ok(())
     }
 
     fn wall_ms(&self) -> Option<i64> {
