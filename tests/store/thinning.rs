@@ -139,11 +139,8 @@ async fn a_store_that_is_full_to_the_brim_has_room_for_one_replacement_of_a_segm
     let records = segments[1].last - segments[0].first + 1;
     // Two of them are as large as one can be.
     let new = vec![vec![200; 3500]; (segment_size / 4096) as usize - 1];
-    soon(cloud.replace(&segments[..2], new.clone())).await.unwrap();
-    assert_eq!(
-        cloud.gaps().iter().find(|gap| gap.cause == Cause::Thinned).unwrap().records,
-        records - new.len() as u64
-    );
+    let gap = soon(cloud.replace(&segments[..2], new.clone())).await.unwrap();
+    assert_eq!((gap.cause, gap.records), (Cause::Thinned, records - new.len() as u64));
     // What does not fit into a segment is refused, whatever it saves.
     let segments = sealed(&cloud).await;
     let large = vec![vec![201; 3900]; (segment_size / 4096) as usize];
