@@ -50,8 +50,11 @@ pub(crate) struct Wakes {
 }
 
 impl Wakes {
-    pub(crate) fn ring(&mut self) {
+    /// Wakes them; false when there is nobody to wake.
+    pub(crate) fn ring(&mut self) -> bool {
+        let any = !self.bells.is_empty();
         self.bells.drain(..).for_each(|bell| bell.ring());
+        any
     }
 }
 

@@ -7,6 +7,7 @@ mod clock;
 mod hunger;
 mod inbound;
 mod message;
+mod newcomers;
 mod outbound;
 mod owed;
 mod parting;
@@ -22,6 +23,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -46,6 +48,7 @@ use crate::model::{Message, Origin, Receipt, Topic, Verdict};
 use acks::Acks;
 use brake::Brake;
 use cache::Cache;
+use newcomers::Newcomers;
 use owed::{Due, Owed};
 use profile::Profile;
 use subscribing::Replay;
@@ -140,6 +143,9 @@ struct Connection<S> {
     ended: Option<Receipt>,
     /// There is more to do, after others have had their turn.
     rests: bool,
+    newcomers: Newcomers,
+    /// Receivers have been woken.
+    rang: bool,
     outgoing: Vec<Outgoing>,
     wakes: Wakes,
     will: Option<(Message, Duration)>,
@@ -177,6 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let will = profile.will.take();
         let origin = Origin::Client(Arc::clone(&profile.client_id));
         let now = Instant::now();
+        let newcomers = Newcomers::new(hub.router.tally.connects.load(Relaxed), now);
         let mut connection = Self {
             hub,
             rules: Arc::clone(&settings),
@@ -202,6 +209,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             owed: Owed::default(),
             ended: attached.ended,
             rests: false,
+            newcomers,
+            rang: false,
             outgoing: Vec::new(),
             wakes: Wakes::default(),
             will,
@@ -256,6 +265,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Err(end) = self.work() {
                 return end;
             }
+            // Receivers first, the answer to the publisher second: writing it takes as long as a delivery does.
+            if std::mem::take(&mut self.rang) && self.wire.pending() > 0 {
+                tokio::task::yield_now().await;
+            }
             let soonest = [self.closes, self.owed.deadline()].into_iter().flatten().min();
             if soonest.is_some_and(|soonest| soonest < timer.deadline()) {
                 timer.as_mut().reset(self.deadline());
@@ -268,12 +281,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Err(end) = self.wake_up(woken, timer.as_mut()) {
                 return end;
             }
-            // Whoever woke together with a publisher may have subscribed before it published: it goes first. Among
-            // tasks that wake together the last one is run first otherwise.
-            if received && self.wire.begins_with_publish() {
+            if received && self.wire.begins_with_publish() && self.newcomers_are_there() {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Whether who woke together with this publisher may have subscribed before it published.
+    fn newcomers_are_there(&mut self) -> bool {
+        self.newcomers.are_there(self.hub.router.tally.connects.load(Relaxed), Instant::now())
     }
 
     /// Does everything that needs no waiting.
@@ -282,7 +298,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.look_for_memory();
         self.release_held();
         let result = self.handle_received();
-        self.wakes.ring();
+        self.rang = self.wakes.ring();
         result?;
         if self.is_pressing() {
             self.brake = self.wakes.pressed.take().map(Brake::new);
