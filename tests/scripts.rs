@@ -36,6 +36,7 @@ fn every_script_parses_and_can_be_run() {
         ("sh", "packaging/deb/postinst"),
         ("sh", "packaging/deb/prerm"),
         ("sh", "packaging/deb/postrm"),
+        ("bash", "scripts/emulator.sh"),
         ("bash", "scripts/pi"),
         ("bash", ".ci/run"),
         ("sh", "scripts/serial-sensor"),

@@ -4,6 +4,7 @@ import socket
 import subprocess
 
 import mqtt
+import stage
 
 
 def free_port():
@@ -22,6 +23,10 @@ class Cloud:
         (folder / "mosquitto.conf").write_text("\n".join(settings) + "\n")
         self.start()
         self.listener = mqtt.Client(self.port, "listener", ["sites/#"]).ready()
+
+    def configuration(self):
+        """That of the gateway inside, which reaches the host at this address."""
+        return (stage.HERE / "weir.toml").read_text().replace("CLOUD", f"10.0.2.2:{self.port}").encode()
 
     def start(self):
         self.broker = subprocess.Popen(["mosquitto", "-c", str(self.folder / "mosquitto.conf")],

@@ -15,7 +15,7 @@ CHIPS = [("tmp105", 0x48, "t105"), ("tmp421", 0x4c, "t421"), ("emc1413", 0x18, "
 # The GPIO block's registers as the processor sees them.
 FUNCTION_1, SET_0, CLEAR_0, LEVEL_0 = 0x3F200004, 0x3F20001C, 0x3F200028, 0x3F200034
 # No watchdog, no radio to wait for; rppal's registers are in /dev/mem where no /dev/gpiomem is.
-COMMAND_LINE = "console=ttyS1,115200 rdinit=/init iomem=relaxed panic=5 quiet deferred_probe_timeout=1"
+COMMAND_LINE = "console=ttyS1,115200 rdinit=/init iomem=relaxed oops=panic panic=5 quiet deferred_probe_timeout=1"
 
 
 class Line:
@@ -48,16 +48,19 @@ class Line:
 
 
 class Machine:
-    def __init__(self, packages, boot, folder):
+    def __init__(self, packages, boot, folder, more="", command_line=COMMAND_LINE, tree="board"):
         self.folder, self.commands = folder, 0
         chips = [f"-device {kind},bus=i2c-bus.1,address={address:#x},id={name}" for kind, address, name in CHIPS]
+        # Those of a machine that ran here before.
+        for name in ("serial", "console", "qmp", "qtest"):
+            (folder / name).unlink(missing_ok=True)
         lines = {name: folder / name for name in ("serial", "console", "qmp", "qtest")}
-        options = f"""-M raspi3b -kernel {boot}/kernel -initrd {boot}/initramfs -dtb {boot}/board.dtb {" ".join(chips)}
+        options = f"""-M raspi3b -kernel {boot}/kernel -initrd {folder}/initramfs -dtb {boot}/{tree}.dtb {" ".join(chips)}
             -device usb-net,netdev=net -netdev user,id=net,hostfwd=tcp:127.0.0.1:0-:1883
             -serial unix:{lines["serial"]},server=on,wait=off -serial unix:{lines["console"]},server=on,wait=on
             -qmp unix:{lines["qmp"]},server=on,wait=off -qtest unix:{lines["qtest"]},server=on,wait=off
-            -qtest-log none -display none -no-reboot -L {packages}/usr/share/qemu""".split()
-        command = stage.run_unpacked(packages, "qemu-system-aarch64", *options, "-append", COMMAND_LINE, only_command=True)
+            -qtest-log none -display none -no-reboot -L {packages}/usr/share/qemu {more}""".split()
+        command = stage.run_unpacked(packages, "qemu-system-aarch64", *options, "-append", command_line, only_command=True)
         self.began = time.monotonic()
         self.errors = open(folder / "qemu", "wb")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=self.errors)

@@ -72,8 +72,9 @@ def main():
     (folder / "cloud").mkdir()
     its_cloud, pi, failed = cloud.Cloud(folder / "cloud"), None, ["boot"]
     try:
-        config = (stage.HERE / "weir.toml").read_text().replace("CLOUD", f"10.0.2.2:{its_cloud.port}")
-        stage.make_run(boot, program, config.encode())
+        stage.initramfs(boot, folder / "initramfs", {
+            "init": (stage.HERE / "init").read_bytes(), "bin/weir": program.read_bytes(),
+            "etc/weir/weir.toml": its_cloud.configuration()})
         pi = machine.Machine(packages, boot, folder)
         failed = run(pi, its_cloud)
     finally:

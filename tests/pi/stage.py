@@ -1,7 +1,6 @@
 """What the emulated Pi starts from: the kernel's image, a device tree, an initramfs. Made from unpacked Debian packages.
 
-    stage.py PACKAGES OUT                      once for a set of packages
-    stage.py PACKAGES OUT PROGRAM CONFIG       before each run: the part of the initramfs that changes
+    stage.py PACKAGES OUT      once for a set of packages; `initramfs` adds what changes from run to run
 """
 
 import lzma
@@ -15,7 +14,8 @@ import sys
 HERE = pathlib.Path(__file__).parent
 # In this order; what they depend on goes before them. The watchdog's driver is left out: QEMU resets the board
 # as soon as somebody opens it.
-MODULES = ["i2c-bcm2835", "i2c-dev", "gpio-sim", "dwc2", "cdc_ether", "rndis_host", "cdc_subset"]
+MODULES = {"order": ["i2c-bcm2835", "i2c-dev", "gpio-sim", "dwc2", "cdc_ether", "rndis_host", "cdc_subset"],
+           "card": ["bcm2835", "mmc_block", "ext4"]}
 LIBRARIES = ["ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6", "libgcc_s.so.1"]
 
 
@@ -79,38 +79,44 @@ def with_dependencies(wanted, paths, done):
 def make_base(packages, out):
     arm = packages / "arm64"
     modules, = (arm / "usr/lib/modules").iterdir()
-    archive, order, done = Archive(), [], set()
-    for wanted in MODULES:
-        assert wanted.replace("-", "_") in kernel_modules(modules), f"the kernel has no module {wanted}"
-        for name, data in with_dependencies(wanted, kernel_modules(modules), done):
-            archive.file(f"modules/{name}.ko", data)
-            order.append(name)
-    archive.file("modules/order", "\n".join(order).encode())
+    archive, done = Archive(), set()
+    for list_name, all_wanted in MODULES.items():
+        order = []
+        for wanted in all_wanted:
+            for name, data in with_dependencies(wanted, kernel_modules(modules), done):
+                archive.file(f"modules/{name}.ko", data)
+                order.append(name + "\n")
+        archive.file(f"modules/{list_name}", "".join(order).encode())
     archive.file("bin/busybox", (arm / "usr/bin/busybox").read_bytes())
     archive.link("bin/sh", "busybox")
     for library in LIBRARIES:
         archive.file(f"lib/{library}", (arm / "usr/lib/aarch64-linux-gnu" / library).read_bytes())
-    for folder in ("proc", "sys", "dev", "tmp", "run", "etc", "var/lib/weir"):
+    for folder in ("proc", "sys", "dev", "tmp", "run", "etc", "card", "var/lib/weir"):
         archive.put(folder, b"", stat.S_IFDIR | 0o755)
     (out / "base.cpio").write_bytes(archive.bytes())
     (out / "kernel").write_bytes((modules / "vmlinuz").read_bytes())
-    make_device_tree(packages, modules, out / "board.dtb")
-    print(f"kernel {modules.name}, {len(order)} modules")
+    make_device_trees(packages, modules, out)
+    print(f"kernel {modules.name}, {len(done)} modules")
 
 
-def make_device_tree(packages, modules, out):
-    """Debian's, without Bluetooth, as Raspberry Pi OS has it with `dtoverlay=disable-bt`: it would take the serial port."""
+def make_device_trees(packages, modules, out):
+    """Debian's, without Bluetooth, as Raspberry Pi OS has it with `dtoverlay=disable-bt`: it would take the serial port.
+    That for the card has no DMA there: on a machine that is busy the driver gives up on a transfer while the emulated
+    DMA still ends it, and falls over that."""
     tree, = modules.rglob("bcm2837-rpi-3-b.dtb")
-    out.write_bytes(tree.read_bytes())
-    run_unpacked(packages, "fdtput", "-r", str(out), "/soc/serial@7e201000/bluetooth")
+    for name, edits in {"board": [], "card": [("-d", "/soc/mmc@7e202000", "dmas", "dma-names")]}.items():
+        file = out / f"{name}.dtb"
+        file.write_bytes(tree.read_bytes())
+        for option, *rest in [("-r", "/soc/serial@7e201000/bluetooth")] + edits:
+            run_unpacked(packages, "fdtput", option, str(file), *rest)
 
 
-def make_run(out, program, config):
+def initramfs(boot, out, files):
+    """The archive with further files: path to contents."""
     archive = Archive()
-    archive.file("init", (HERE / "init").read_bytes())
-    archive.file("bin/weir", program.read_bytes())
-    archive.file("etc/weir/weir.toml", config, 0o644)
-    (out / "initramfs").write_bytes((out / "base.cpio").read_bytes() + archive.bytes())
+    for path, data in files.items():
+        archive.file(path, data)
+    out.write_bytes((boot / "base.cpio").read_bytes() + archive.bytes())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# An emulator for a Raspberry Pi 3 and what it starts: Debian packages that are unpacked and not installed, whatever
+# this system is. Nothing here needs root. Sourced after chroot.sh.
+
+suite=trixie
+# For this machine: the emulator and a tool for device trees, with all their libraries.
+native=(qemu-system-arm device-tree-compiler)
+# For the Pi; the kernel's packages are added as its name is known.
+foreign=(busybox-static libc6 libgcc-s1)
+
+cannot() { say "cannot be run here: $*"; echo "$*" >"${WEIR_SKIPPED:-/dev/null}"; exit 77; }
+
+# $work is a folder for lists and packages.
+
+write_apt_conf() { # write_apt_conf ARCHITECTURE FOREIGN...
+  local uri; uri=$(mirror '')
+  mkdir -p "$work"/{state/lists,cache/archives}/partial
+  : >"$work/status"
+  printf "deb [signed-by=$keyring] $uri %s main\n" "$suite" "$suite-backports" >"$work/sources.list"
+  cat >"$work/apt.conf" <<-END
+	Dir::State "$work/state"; Dir::State::status "$work/status"; Dir::Cache "$work/cache";
+	Dir::Etc::sourcelist "$work/sources.list"; Dir::Etc::sourceparts "/dev/null";
+	Dir::Etc::preferences "/dev/null"; Dir::Etc::preferencesparts "/dev/null";
+	APT::Architecture "$1"; APT::Architectures { $(printf '"%s"; ' "$@")};
+	APT::Install-Recommends "false"; APT::Sandbox::User "root"; Debug::NoLocking "true"; Acquire::Languages "none";
+	Acquire::Check-Valid-Until "false";
+	END
+}
+
+# apt with lists and a cache of its own, and none of this machine's packages.
+apt_apart() { APT_CONFIG=$work/apt.conf apt-get -q -o Dpkg::Use-Pty=0 "$@"; }
+
+# Fetches packages with everything they need into $work/cache/archives.
+fetch_closure() { apt_apart install --yes --download-only "$@" >/dev/null; }
+
+unpack() { # unpack FOLDER FILE...
+  local folder=$1 file; shift
+  mkdir -p "$folder"
+  for file; do dpkg-deb --fsys-tarfile "$file" | tar -x --no-same-owner -C "$folder" || return 1; done
+}
+
+# The kernel is newer than Debian 13's, which has no gpio-sim; everything else is Debian 13's own.
+kernel_packages() {
+  local name
+  name=$(APT_CONFIG=$work/apt.conf apt-cache -o APT::Default-Release="$suite-backports" depends linux-image-arm64:arm64 |
+    sed -n 's/.*Depends: linux-image-\([0-9][^:]*\).*/\1/p' | head -n 1)
+  [ -n "$name" ] && printf '%s\n' "linux-base-$name" "linux-binary-$name" "linux-modules-$name"
+}
+
+# Fetches and unpacks everything into $1.
+fetch_emulator() {
+  local kernel package arm=()
+  write_apt_conf "$(dpkg --print-architecture)" arm64
+  apt_apart update >/dev/null || return 1
+  kernel=$(kernel_packages) || { say "Debian has no kernel for arm64"; return 1; }
+  for package in "${foreign[@]}" $kernel; do arm+=("$package:arm64"); done
+  fetch_closure "${native[@]}" || return 1
+  (mkdir -p "$work/arm64" && cd "$work/arm64" && apt_apart download "${arm[@]}" >/dev/null) || return 1
+  unpack "$1" "$work"/cache/archives/*.deb && unpack "$1/arm64" "$work"/arm64/*.deb
+}
+
+# Sets $emulator to a folder with `packages` and `boot`, and makes it if it is not there.
+make_emulator() {
+  emulator=$cache/pi-$(cat scripts/emulator.sh tests/pi/stage.py | sha256sum | cut -c 1-12)
+  [ ! -e "$emulator/made" ] || return 0
+  have apt-get || cannot "the emulator comes from Debian's packages"
+  [ -e "$keyring" ] || cannot "Debian's archive keys ($keyring) are not here"
+  rm -rf "$cache"/pi-*
+  mkdir -p "$emulator/boot"
+  work=$emulator/work
+  say "fetching kernel and emulator ..."
+  fetch_emulator "$emulator/packages" || cannot "kernel and emulator cannot be had"
+  python3 -B tests/pi/stage.py "$emulator/packages" "$emulator/boot" || return 1
+  # Most of a kernel's modules are for other machines.
+  rm -rf "$work" "$emulator/packages/arm64"
+  touch "$emulator/made"
+}
+
+# What checks on it need of this machine.
+prepare_emulator() {
+  local began=$SECONDS
+  have python3 || packages python3 || die "python3 is needed"
+  PATH=$PATH:/usr/sbin
+  have mosquitto || die "mosquitto is needed; scripts/test installs it"
+  make_emulator || die "could not make kernel, device tree and initramfs"
+  say "kernel and emulator ready in $((SECONDS - began)) s"
+}
+
+# Sets $program to weir for aarch64, and builds it if none is given.
+choose_program() {
+  local began=$SECONDS
+  program=${1:-target/aarch64-unknown-linux-gnu/quick/weir}
+  [ -z "${1:-}" ] || return 0
+  scripts/build-arm --quick aarch64 || die "the cross build failed"
+  say "program built in $((SECONDS - began)) s"
+}
