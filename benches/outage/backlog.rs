@@ -72,6 +72,8 @@ pub(crate) async fn measure(times: Times) -> Backlog {
     machine.kill();
 
     cable.delay(Duration::ZERO);
+    // What was on its way has arrived.
+    sleep(ROUND_TRIP * 2).await;
     let before = cloud.book().count();
     let began = Instant::now();
     machine.switch_on();
