@@ -145,7 +145,7 @@ impl Outbox {
         let mut switch = self.switch(class);
         let (main, express) = self.ends(class);
         let old = || self.waits(lanes::main(class), topic) != Waits::No;
-        let passes = switch.passes(pass, topic, main, old);
+        let passes = switch.passes(pass, topic, (main, express), old);
         let lane = if passes { lanes::express(class) } else { lanes::main(class) };
         let sequence = self.chains[lane].offer(record, settled).map_err(|full| (lane, full))?;
         if !passes {
