@@ -5,6 +5,12 @@
 //! lies what is said, `NAME.COMMAND.expected`. `UPDATE_EXPECTED=1 cargo test --test inspect` writes them anew; read
 //! the difference before you commit it.
 
+#[path = "inspect/clouds.rs"]
+mod clouds;
+#[path = "common/mod.rs"]
+mod common;
+#[path = "inspect/doctor.rs"]
+mod doctor;
 #[path = "inspect/init.rs"]
 mod init;
 #[path = "inspect/machine.rs"]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -49,6 +50,8 @@ pub struct Bridge {
     /// Told when the session is to be opened anew.
     pub(super) renew: Notify,
     condition: watch::Sender<Condition>,
+    /// How many publishes the cloud took at once in the last session; 0 before the first.
+    pub(super) takes: Arc<AtomicU16>,
     _attachment: Attachment,
 }
 
@@ -76,12 +79,18 @@ pub struct Status {
 pub struct Costs {
     meter: Arc<Meter>,
     budget: Option<Arc<Budget>>,
+    takes: Arc<AtomicU16>,
 }
 
 impl Costs {
     /// Bytes on the wire since the start.
     pub fn wire(&self) -> Wire {
         self.meter.read()
+    }
+
+    /// How many publishes the cloud took at once in the last session (its Receive Maximum); nothing before the first.
+    pub fn takes(&self) -> Option<u16> {
+        Some(self.takes.load(Ordering::Relaxed)).filter(|takes| *takes > 0)
     }
 
     /// What is spent of the budget.
@@ -114,6 +123,7 @@ impl Bridge {
             network: options.network,
             renew: Notify::new(),
             condition: watch::Sender::new(condition),
+            takes: Arc::default(),
             _attachment: attachment,
         }
     }
@@ -138,7 +148,8 @@ impl Bridge {
 
     /// What it costs.
     pub fn costs(&self) -> Costs {
-        Costs { meter: Arc::clone(self.dialer.meter()), budget: self.core.budget.clone() }
+        let takes = Arc::clone(&self.takes);
+        Costs { meter: Arc::clone(self.dialer.meter()), budget: self.core.budget.clone(), takes }
     }
 
     /// What the cloud has refused for good, oldest first.

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod control;
 mod decode;
+mod doctor;
 mod drivers;
 mod drop;
 mod gaps;
@@ -49,6 +50,8 @@ enum Command {
     Drivers(drivers::Args),
     /// List what is connected to this machine, and the tables that read it
     Scan(scan::Args),
+    /// Find out what keeps a gateway from working here, and what to do
+    Doctor(doctor::Args),
     /// Read one sensor once, without a running gateway
     Read(read::Args),
     /// Show messages as they pass through the hub
@@ -115,6 +118,7 @@ impl Command {
             Command::Init(args) => init::run(&args),
             Command::Drivers(args) => drivers::run(&args),
             Command::Scan(args) => scan::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
             Command::Read(args) => read::run(&args),
             Command::Sub(args) => sub::run(args),
             Command::Pub(args) => publish::run(args),

@@ -114,7 +114,7 @@ fn print_account(account: &BridgeAccount, out: &mut impl Write) -> std::io::Resu
 }
 
 fn print_costs(costs: &CostReport, out: &mut impl Write) -> std::io::Result<()> {
-    let CostReport { bridge, received, sent, budget } = costs;
+    let CostReport { bridge, received, sent, budget, .. } = costs;
     write!(out, "wire     {bridge:<20} {sent} bytes sent, {received} received")?;
     if let Some(BudgetReport { state, used, projected, per_month, resets }) = budget {
         let [used, projected, per_month] = [used, projected, per_month].map(|bytes| *bytes as f64 / 1e6);

@@ -71,6 +71,9 @@ pub struct CostReport {
     pub received: u64,
     /// To the cloud, since the start.
     pub sent: u64,
+    /// How many publishes the cloud took at once in the last session.
+    #[serde(default)]
+    pub takes: Option<u16>,
     /// What is spent of its budget, if it has one.
     pub budget: Option<BudgetReport>,
 }
@@ -189,7 +192,7 @@ fn cost_report(bridge: &str, costs: &Costs) -> CostReport {
         per_month: budget.per_month,
         resets: budget.resets.map(|time| time.to_string()),
     });
-    CostReport { bridge: bridge.to_owned(), received: wire.received, sent: wire.sent, budget }
+    CostReport { bridge: bridge.to_owned(), received: wire.received, sent: wire.sent, takes: costs.takes(), budget }
 }
 
 fn store_report(status: &store::Status) -> StoreReport {

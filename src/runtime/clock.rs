@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::model::{BootId, Stamp, TimeQuality};
 
 /// 2025-01-01T00:00:00Z in milliseconds: a wall clock before it was never set.
-const EARLIEST_MS: i64 = 1_735_689_600_000;
+pub const EARLIEST_MS: i64 = 1_735_689_600_000;
 
 /// How long the answer of the time service is believed, in milliseconds: asking costs system calls.
 const BELIEVED_MS: u64 = 1000;

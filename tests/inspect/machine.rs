@@ -1,7 +1,7 @@
 //! Machines that are trees of files, and the program that looks at them.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -34,7 +34,12 @@ impl Machine {
             fs::create_dir_all(path.parent().expect("below the root")).expect("writable");
             match link {
                 Some(_) => symlink(content, path).expect("writable"),
-                None => fs::write(path, content.replace("\\n", "\n") + "\n").expect("writable"),
+                None => {
+                    let text = content.replace("\\n", "\n").replace("\\t", "\t") + "\n";
+                    fs::write(&path, text).expect("writable");
+                    // Whoever runs the tests owns it; what others may do is the same everywhere.
+                    fs::set_permissions(path, Permissions::from_mode(0o606)).expect("it is ours");
+                }
             }
         }
         Self { root, file }

@@ -45,7 +45,7 @@ const OWNED: &[(&str, &str)] = &[
     ("tokio_tungstenite", "bridge"),
     ("toml", "config"),
     ("tracing_subscriber", "runtime"),
-    ("x509_parser", "hub"),
+    ("x509_parser", "hub bridge"),
     ("zstd", "format"),
 ];
 

@@ -13,7 +13,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sampler", "store", "web",
         ],
     ),
-    ("inspect", &["bridge", "bus", "config", "drivers", "format", "model", "plan", "runtime", "store"]),
+    (
+        "inspect",
+        &["bridge", "bus", "config", "drivers", "format", "gateway::report", "model", "plan", "runtime", "store"],
+    ),
     ("plan", &["config", "drivers", "filters", "format", "model", "bridge", "bus", "hub", "store"]),
     ("sampler", &["drivers", "filters", "format", "hub", "bus", "runtime", "model", "config::units"]),
     ("output", &["drivers", "format", "hub", "bus", "runtime", "model", "config::units"]),

@@ -2,6 +2,7 @@
 
 mod rest;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -158,6 +159,7 @@ impl Bridge {
     ) -> Result<Ended, Fault> {
         let (clock, began) = (&self.core.outbox.clock, Instant::now());
         self.core.outbox.tally.connects.one();
+        self.takes.store(peer.welcome.receive_max, Ordering::Relaxed);
         self.became(Condition::up(clock, peer.codec, &self.core.settings.endpoints[index]));
         attempts.roster.opened(index, began);
         let (report, leave) = self.serve_or_leave(index, peer, attempts, stop).await;

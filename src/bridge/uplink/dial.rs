@@ -8,7 +8,9 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::guard::Guarded;
 use super::keys::Keys;
@@ -16,6 +18,7 @@ use super::meter::{Meter, Metered};
 use super::names::{Names, Resolve};
 use super::proxy::{self, ProxyError};
 use super::tls::TlsError;
+use super::way::{Step, Validity, Way};
 use super::ws::{self, WsError};
 use super::{tcp, validity};
 use crate::bridge::{Endpoint, Settings};
@@ -120,12 +123,43 @@ impl Dialer {
             }
         };
         if endpoint.transport.is_encrypted() {
-            stream = self.encrypt(&endpoint.host, stream).await?;
+            stream = Box::new(self.encrypt(&endpoint.host, stream).await?);
         }
         if endpoint.transport.is_websocket() {
             stream = ws::upgrade(stream, endpoint).await?;
         }
         Ok(stream)
+    }
+
+    /// Goes the whole way to `endpoint` short of MQTT, and notes in `way` how far it came. It has no deadline of its own.
+    ///
+    /// # Errors
+    /// Says which step failed.
+    pub async fn look(&self, endpoint: &Endpoint, way: &mut Way) -> Result<(), DialError> {
+        let by_proxy = self.proxy.as_ref().map(|proxy| (proxy.host.as_str(), proxy.port));
+        let (host, port) = by_proxy.unwrap_or((&endpoint.host, endpoint.port));
+        way.step = Step::Name;
+        let addresses = self.names.addresses(host, port).await;
+        let addresses = addresses.map_err(|error| DialError::Name(host.to_owned(), error))?;
+        way.step = Step::Tcp(addresses.clone());
+        let began = Instant::now();
+        let mut stream: Box<dyn Stream> = Box::new(tcp::connect(&addresses).await.map_err(DialError::Tcp)?);
+        way.round_trip = Some(began.elapsed());
+        if let Some(proxy) = &self.proxy {
+            way.step = Step::Proxy;
+            proxy::through(proxy, &mut stream, &endpoint.host, endpoint.port).await?;
+        }
+        if endpoint.transport.is_encrypted() {
+            way.step = Step::Tls;
+            let encrypted = self.encrypt(&endpoint.host, stream).await?;
+            way.certificate = encrypted.get_ref().1.peer_certificates().and_then(|chain| Validity::of(chain.first()?));
+            stream = Box::new(encrypted);
+        }
+        if endpoint.transport.is_websocket() {
+            way.step = Step::WebSocket;
+            ws::upgrade(stream, endpoint).await?;
+        }
+        Ok(())
     }
 
     /// Counts what all its connections cost.
@@ -148,12 +182,12 @@ impl Dialer {
         Ok(Box::new(Guarded::new(tcp, local, self.network.clone())))
     }
 
-    async fn encrypt(&self, host: &str, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, DialError> {
+    async fn encrypt(&self, host: &str, stream: Box<dyn Stream>) -> Result<TlsStream<Box<dyn Stream>>, DialError> {
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|error| DialError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
         let connector = TlsConnector::from(self.keys.config().await?);
         match connector.connect(name, stream).await {
-            Ok(stream) => Ok(Box::new(stream)),
+            Ok(stream) => Ok(stream),
             Err(error) => Err(self.explain(host, error).await),
         }
     }

@@ -12,6 +12,7 @@ mod proxy;
 mod tcp;
 mod tls;
 mod validity;
+mod way;
 mod ws;
 
 pub(super) use dial::blame;
@@ -23,4 +24,5 @@ pub(super) use open::{blame_of, meaning, sends_on};
 pub use proxy::ProxyError;
 pub use tls::TlsError;
 pub use validity::Invalid;
+pub use way::{Step, Validity, Way};
 pub use ws::WsError;
