@@ -19,6 +19,7 @@ mod publish;
 mod read;
 mod run;
 mod scan;
+mod schema;
 mod status;
 mod store;
 mod sub;
@@ -70,6 +71,8 @@ enum Command {
     Decode(decode::Args),
     /// Say who may log in at the hub: add, remove, list
     User(user::Args),
+    /// Print every key of the configuration, as a JSON Schema for editors
+    Schema(schema::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print or write the manual pages
@@ -128,6 +131,7 @@ impl Command {
             Command::Store(args) => store::run(&args),
             Command::Decode(args) => decode::run(&args),
             Command::User(args) => user::run(&args),
+            Command::Schema(args) => schema::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
         }
