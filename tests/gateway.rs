@@ -32,6 +32,8 @@ mod process;
 mod reload;
 #[path = "gateway/second_broker.rs"]
 mod second_broker;
+#[path = "gateway/thinning.rs"]
+mod thinning;
 #[path = "gateway/typed.rs"]
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 mod typed;

@@ -81,6 +81,14 @@ pub struct Sample {
     pub sequence: u64,
 }
 
+impl Sample {
+    /// Whether the mean of several of these says something: not of counters and states, of which every value counts, of
+    /// numbers that are none, and of the last word of a sensor that is gone.
+    pub fn averages(&self) -> bool {
+        !self.reading.measure.exact && self.reading.value.is_finite() && self.quality != Quality::Stale
+    }
+}
+
 /// A sample and how the payload of its message writes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {

@@ -8,6 +8,7 @@ use weir::bridge::{Batch, Budget, Class, Connect, Forward, Options, Settings, Ti
 use weir::format::batch::{self, Compress, Content, Encoding};
 use weir::model::{BootId, Filter, Format, Measure, Message, Quality, Sample, Source, Spread, Stamp, TimeQuality};
 use weir::runtime::Clock;
+use weir::store::Cause;
 
 use crate::common::collector::Collector;
 use crate::common::mosquitto::Mosquitto;
@@ -131,16 +132,39 @@ async fn while_money_is_short_the_readings_of_a_topic_leave_as_one_with_their_en
         let source = Some(Arc::new(Source { sample, format: Format::Json }));
         safe(gateway.hub.publish(Message { source, ..message("shed/dev/t", "{}") }).await).await;
     }
+    // Of a counter every value counts.
+    for sequence in 1..=2 {
+        let reading = Measure::fixed("count", "", 0.0, 1e9, 0).exact().is(sequence as f64);
+        let sample = Sample { sensor: name("door"), reading, stamp, quality: Quality::Ok, sequence };
+        let source = Some(Arc::new(Source { sample, format: Format::Json }));
+        safe(gateway.hub.publish(Message { source, ..message("shed/dev/count", "{}") }).await).await;
+    }
     gateway.acknowledged("shed/dev/other", [7]).await;
     assert_eq!(fake.payloads("up/shed/batch/telemetry"), [""; 0], "more than max_count wait while money is short");
     gateway.acknowledged("shed/dev/alarm", [9]).await;
     gateway.until_drained().await;
     let payloads = fake.payloads("up/shed/batch/telemetry");
     let entries = batch::decode(payloads.concat().as_bytes(), None).unwrap();
-    assert_eq!((payloads.len(), entries.len()), (1, 2), "{payloads:?}");
+    assert_eq!((payloads.len(), entries.len()), (1, 4), "{payloads:?}");
     let spread = Some(Spread { min: 20.0, max: 30.0, count: 6, over_ms: 5000 });
     let Content::Reading { value, spread: found, .. } = &entries[0].content else { panic!("{entries:?}") };
     assert_eq!((*value, found, entries[0].key.as_ref().unwrap().sequence), (25.0, &spread, 6));
+    // The books tell that five of them went into the sixth; the cloud knows it by the count, and is not told once more.
+    let books = || {
+        let chains = gateway.store.status().chains;
+        let chain = chains.into_iter().find(|chain| chain.key.class == Class::Telemetry as u8).unwrap();
+        assert_eq!(chain.stored, chain.acknowledged + chain.waiting + chain.dropped.total(), "{chain:?}");
+        chain
+    };
+    let told = async {
+        while books().dropped.of(Cause::Thinned) != 5 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.unwrap();
+    assert_eq!((books().stored, books().acknowledged), (9, 4));
+    assert!(books().gaps.iter().all(|gap| gap.told && gap.cause == Cause::Thinned), "{:?}", books().gaps);
+    assert_eq!(fake.payloads("up/shed/bridge/cloud/gap"), [""; 0]);
     gateway.stop().await;
 }
 

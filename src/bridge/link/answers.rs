@@ -10,6 +10,7 @@ use super::{Arrival, End, Kept, Link, PACKET_MAX};
 use crate::bridge::hops;
 use crate::bridge::uplink::codec::{In, Out, Publish};
 use crate::model::{Message, Origin, Properties, Qos, REPEATED, Topic};
+use crate::store::Cause;
 
 /// Answers to a publish (MQTT 5 section 3.4.2.1): not authorized, topic name invalid, payload format invalid.
 const PERMANENT: [u8; 3] = [0x87, 0x90, 0x99];
@@ -61,24 +62,32 @@ impl Link<'_> {
             }
             Some(Cargo::Status) => self.greeted = true,
             Some(Cargo::Gap(chain, gap)) => self.gap_told(chain, &gap, reason),
-            Some(Cargo::Record(lane, sequence)) if reason < 0x80 => self.all_delivered(lane, &[sequence], id, now),
-            Some(Cargo::Batch(lane, sequences)) if reason < 0x80 => self.all_delivered(lane, &sequences, id, now),
+            Some(Cargo::Record(lane, sequence)) if reason < 0x80 => {
+                self.all_delivered(lane, (&[sequence], &[]), id, now)
+            }
+            Some(Cargo::Batch(lane, sequences, merged)) if reason < 0x80 => {
+                self.all_delivered(lane, (&sequences, &merged), id, now);
+            }
             Some(Cargo::Record(lane, sequence)) => self.refused(lane, sequence, id, reason, now),
-            Some(Cargo::Batch(lane, sequences)) => {
+            Some(Cargo::Batch(lane, sequences, _)) => {
                 self.batch_refused(lane, &sequences, PERMANENT.contains(&reason), now);
             }
         }
     }
 
-    fn all_delivered(&mut self, lane: usize, sequences: &[u64], id: u16, now: Instant) {
-        sequences.iter().for_each(|sequence| self.delivered(lane, *sequence, id));
+    fn all_delivered(&mut self, lane: usize, (sequences, merged): (&[u64], &[u64]), id: u16, now: Instant) {
+        sequences.iter().for_each(|sequence| self.delivered(lane, *sequence, id, merged.contains(sequence)));
         (self.probe, self.delivered, self.busy) = (false, true, 0);
         self.hint(now);
     }
 
-    pub(super) fn delivered(&mut self, lane: usize, sequence: u64, id: u16) {
+    /// A record has arrived, by itself or as a part of a summary: then it is missing in the books, and the cloud
+    /// knows by the summary.
+    pub(super) fn delivered(&mut self, lane: usize, sequence: u64, id: u16, merged: bool) {
         self.core.outbox.tally.delivered.one();
-        self.lanes[lane].acknowledged(sequence, id);
+        if self.lanes[lane].acknowledged(sequence, id) && merged {
+            self.missing[lane].insert(sequence, (Cause::Thinned, None));
+        }
     }
 
     fn refused(&mut self, lane: usize, sequence: u64, id: u16, reason: u8, now: Instant) {

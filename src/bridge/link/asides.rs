@@ -13,7 +13,7 @@ use crate::bridge::record::Record;
 use crate::store::Cause;
 
 /// When a record was taken, from and to, by the wall clock in milliseconds.
-type Span = Option<(i64, i64)>;
+pub(super) type Span = Option<(i64, i64)>;
 
 type Aside = Pin<Box<dyn Future<Output = (usize, u64, Span)> + Send>>;
 
@@ -68,7 +68,19 @@ impl Link<'_> {
 
     /// A record will not be sent: that is told as a gap.
     pub(super) fn give_up(&mut self, lane: usize, sequence: u64, cause: Cause, span: Span) {
-        self.core.outbox.chains[lane].give_up(sequence, sequence, cause, span);
+        self.missing[lane].insert(sequence, (cause, span));
         self.lanes[lane].set_aside(sequence);
+    }
+
+    /// Tells the store what is done in a lane, and what of it never arrives by itself. Not before: what is not
+    /// acknowledged when the connection ends is judged anew on the next one.
+    pub(super) fn settle(&mut self, lane: usize) {
+        let chain = &self.core.outbox.chains[lane];
+        let Some(done) = self.lanes[lane].newly_done() else { return };
+        let later = self.missing[lane].split_off(&(done + 1));
+        for (sequence, (cause, span)) in std::mem::replace(&mut self.missing[lane], later) {
+            chain.give_up(sequence, sequence, cause, span);
+        }
+        chain.ack(done);
     }
 }

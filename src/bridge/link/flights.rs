@@ -19,8 +19,9 @@ const SLOWEST_BYTES_PER_S: u32 = 8192;
 pub(super) enum Cargo {
     /// A record: which lane, which sequence number.
     Record(usize, u64),
-    /// Several records of one lane in one publish, with their sequence numbers in ascending order.
-    Batch(usize, Box<[u64]>),
+    /// Several records of one lane in one publish, with their sequence numbers in ascending order; and those of them
+    /// that went into others.
+    Batch(usize, Box<[u64]>, Box<[u64]>),
     /// The bridge's own state.
     Status,
     /// A gap of a chain.

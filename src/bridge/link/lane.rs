@@ -183,14 +183,14 @@ impl<R> Lane<R> {
         }
     }
 
-    /// `sequence` is delivered, unless it has to go again since `id` was sent.
-    pub(super) fn acknowledged(&mut self, sequence: u64, id: u16) {
-        if let Some(entry) = self.entries.get_mut(&sequence)
-            && entry.state == State::Flying(id)
-        {
-            entry.state = State::Done;
+    /// `sequence` is delivered, unless it has to go again since `id` was sent. Says whether it is.
+    pub(super) fn acknowledged(&mut self, sequence: u64, id: u16) -> bool {
+        let flying = self.entries.get_mut(&sequence).filter(|entry| entry.state == State::Flying(id));
+        let is_done = flying.map(|entry| entry.state = State::Done).is_some();
+        if is_done {
             self.settle();
         }
+        is_done
     }
 
     /// `sequence` will be given up for good, and is not sent any more.
@@ -388,7 +388,7 @@ mod tests {
         lane.again(&[1]);
         lane.feed((1..=3).map(|sequence| (sequence, ())));
         assert_eq!([send(&mut lane, 7), send(&mut lane, 7)], [1, 3]);
-        [1, 3].into_iter().for_each(|sequence| lane.acknowledged(sequence, sequence as u16));
+        assert!([1, 3].into_iter().all(|sequence| lane.acknowledged(sequence, sequence as u16)));
         assert_eq!(lane.newly_done(), Some(1));
         lane.set_aside(2);
         assert_eq!(lane.newly_done(), Some(3));
@@ -411,7 +411,7 @@ mod tests {
         lane.unpark(|_| true);
         assert!(!lane.has_parked());
         assert_eq!(send(&mut lane, 7), 2);
-        [1, 2, 4].into_iter().for_each(|sequence| lane.acknowledged(sequence, sequence as u16));
+        assert!([1, 2, 4].into_iter().all(|sequence| lane.acknowledged(sequence, sequence as u16)));
         assert_eq!(lane.newly_done(), Some(4));
     }
 

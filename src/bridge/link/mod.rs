@@ -18,7 +18,7 @@ mod pipe;
 mod send;
 mod thrift;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::future::pending;
 use std::io;
 use std::time::Duration;
@@ -34,7 +34,7 @@ use super::inbound::{self, Arrival, Kept};
 use super::lanes::LANES;
 use super::uplink::codec::{Codec, Out, Welcome, WireError};
 use super::uplink::{Peer, meaning};
-use crate::store::{Gap, ReadError, Record};
+use crate::store::{Cause, Gap, ReadError, Record};
 use asides::Asides;
 use batch::Batches;
 use bucket::Bucket;
@@ -126,13 +126,15 @@ pub(super) struct Link<'a> {
     asleep: bool,
     fetches: Fetches,
     asides: Asides,
+    /// By lane and sequence, what will never arrive by itself, as soon as everything before it is done.
+    missing: [BTreeMap<u64, (Cause, asides::Span)>; LANES],
     /// Gaps that were told on this connection, or are to be.
     seen: Seen,
     /// Gaps to be told, and the chain of each.
     untold: VecDeque<(usize, Gap)>,
     flights: Flights,
-    /// Lane and number of what is in the outbox at QoS 0.
-    written: Vec<(usize, u64)>,
+    /// Lane and number of what is in the outbox at QoS 0, and whether it went into others.
+    written: Vec<(usize, u64, bool)>,
     /// Messages and bytes of the backlog.
     buckets: [Bucket; 2],
     probe: bool,
@@ -191,6 +193,7 @@ impl<'a> Link<'a> {
             asleep: false,
             fetches: Fetches::default(),
             asides: Asides::default(),
+            missing: Default::default(),
             seen: Seen::default(),
             untold: VecDeque::new(),
             flights: Flights::new(now),
@@ -278,8 +281,8 @@ impl<'a> Link<'a> {
             Turn::Read => self.decode()?,
             Turn::Wrote => {}
             Turn::Flushed => {
-                for (lane, sequence) in std::mem::take(&mut self.written) {
-                    self.delivered(lane, sequence, 0);
+                for (lane, sequence, merged) in std::mem::take(&mut self.written) {
+                    self.delivered(lane, sequence, 0, merged);
                 }
             }
         }

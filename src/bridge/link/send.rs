@@ -51,10 +51,8 @@ impl Link<'_> {
             }
         }
         for lane in 0..LANES {
+            self.settle(lane);
             let chain = &self.core.outbox.chains[lane];
-            if let Some(done) = self.lanes[lane].newly_done() {
-                chain.ack(done);
-            }
             if let Some(from) = self.lanes[lane].hungry() {
                 self.fetches.start(lane, chain, from);
             }
@@ -216,7 +214,7 @@ impl Link<'_> {
             return;
         };
         self.lanes[lane].sent(sequence, topic, publish.id);
-        self.departed(lane, &[sequence], &publish, bytes, now);
+        self.departed(lane, (&[sequence], &[]), &publish, bytes, now);
     }
 
     /// (store id, start, sequence), and the chain, because each chain counts for itself.
@@ -247,16 +245,23 @@ impl Link<'_> {
         Some(bytes)
     }
 
-    /// These records of a lane are on their way, in one publish of so many bytes.
-    pub(super) fn departed(&mut self, lane: usize, sequences: &[u64], publish: &Publish, bytes: usize, now: Instant) {
+    /// These records of a lane are on their way, in one publish of so many bytes; some of them went into others.
+    pub(super) fn departed(
+        &mut self,
+        lane: usize,
+        (sequences, merged): (&[u64], &[u64]),
+        publish: &Publish,
+        bytes: usize,
+        now: Instant,
+    ) {
         self.last_sent = now;
         if sequences.last().is_some_and(|last| self.is_backlog(lane, *last)) {
             self.spend(bytes);
         }
         if publish.id == 0 {
-            self.written.extend(sequences.iter().map(|sequence| (lane, *sequence)));
+            self.written.extend(sequences.iter().map(|sequence| (lane, *sequence, merged.contains(sequence))));
         } else {
-            self.flights.depart(publish.id, batch::cargo(lane, sequences), bytes, now);
+            self.flights.depart(publish.id, batch::cargo(lane, sequences, merged), bytes, now);
         }
         self.urgent |= class_of(lane) == Class::Alarm as usize;
         let tally = &self.core.outbox.tally;

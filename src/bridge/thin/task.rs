@@ -2,7 +2,8 @@
 //!
 //! What has the shortest windows goes first, of that the least important class, of that the oldest: everything has
 //! windows of a minute before anything has windows of five. A segment gives way to a smaller one when that saves a
-//! quarter of it. A small one before it goes into the same file, so that there are not more and more files.
+//! quarter of it. A smaller one before it goes into the same file, so that there are not more and more files, and windows
+//! that lie in two of them become one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -32,6 +33,24 @@ pub struct Thinner {
     store: Store,
     /// Of segments that are there, by their number; others have 0 or, when they took the place of others, 1.
     grades: HashMap<u64, Grade>,
+}
+
+/// What windows of some length make of a segment.
+enum Reduced {
+    /// So much less that it is worth the writing.
+    To(Vec<Vec<u8>>),
+    /// Too little; longer windows may do more.
+    TooLittle,
+    /// Too little, and longer windows would change nothing: most of it are not readings.
+    Never,
+}
+
+/// How it went with one segment.
+enum Thinned {
+    Yes,
+    /// It is to be tried with longer windows.
+    Later,
+    Never,
 }
 
 /// One queue with what may be thinned in it.
@@ -65,15 +84,16 @@ impl Thinner {
         while let Some((order, position)) = todo.pop_first() {
             let (grade, queue, first) = order;
             match self.thin(&queues[queue], position, grade).await {
-                Ok(()) => return true,
+                Ok(Thinned::Yes) => return true,
                 Err(NotReplaced::Busy) => {}
-                Err(NotReplaced::Empty | NotReplaced::NotFewer | NotReplaced::TooLarge) => {
-                    self.grades.insert(queues[queue].sealed[position].number, grade + 1);
-                    if grade + 1 < WINDOWS.len() {
-                        todo.insert((grade + 1, queue, first), position);
+                Ok(tried) => {
+                    let next = if matches!(tried, Thinned::Never) { WINDOWS.len() } else { grade + 1 };
+                    self.grades.insert(queues[queue].sealed[position].number, next);
+                    if next < WINDOWS.len() {
+                        todo.insert((next, queue, first), position);
                     }
                 }
-                Err(why @ (NotReplaced::NoRoom | NotReplaced::Disk | NotReplaced::Closed)) => {
+                Err(why) => {
                     tracing::warn!(%why, "old readings could not be thinned");
                     return false;
                 }
@@ -113,29 +133,37 @@ impl Thinner {
         self.grades.get(&sealed.number).copied().unwrap_or(sealed.thinned.into())
     }
 
-    /// Thins one segment, together with a small one before it that is as thin already.
-    async fn thin(&mut self, queue: &Queue, position: usize, grade: Grade) -> Result<(), NotReplaced> {
+    /// Thins one segment, together with the one before it that is as thin already: windows of both may be the same.
+    async fn thin(&mut self, queue: &Queue, position: usize, grade: Grade) -> Result<Thinned, NotReplaced> {
         let (_, segment_size) = queue.chain.extent();
-        let is_small = |sealed: &&Sealed| sealed.thinned && sealed.size <= segment_size / 4;
-        let before = position.checked_sub(1).map(|before| &queue.sealed[before]).filter(is_small);
-        if before.is_some_and(|before| self.grade(before) > grade) {
+        let joins = queue.sealed[position].thinned;
+        let fits = |sealed: &&Sealed| sealed.thinned && (joins || sealed.size <= segment_size / 2);
+        let before = position.checked_sub(1).map(|before| &queue.sealed[before]).filter(fits);
+        if before.is_some_and(|before| self.grade(before) >= grade) {
             match self.replace(&queue.chain, &queue.sealed[position - 1..=position], grade).await {
                 // They may be no neighbours, or too much together.
-                Err(NotReplaced::Busy | NotReplaced::NotFewer | NotReplaced::TooLarge) => {}
+                Err(NotReplaced::Busy) | Ok(Thinned::Later | Thinned::Never) => {}
                 other => return other,
             }
         }
         self.replace(&queue.chain, &queue.sealed[position..=position], grade).await
     }
 
-    async fn replace(&mut self, chain: &Chain, old: &[Sealed], grade: Grade) -> Result<(), NotReplaced> {
+    async fn replace(&mut self, chain: &Chain, old: &[Sealed], grade: Grade) -> Result<Thinned, NotReplaced> {
         let window = WINDOWS[grade];
-        let records = reduced(chain, old, window).await?.ok_or(NotReplaced::NotFewer)?;
+        let records = match reduced(chain, old, window).await? {
+            Reduced::To(records) => records,
+            Reduced::TooLittle => return Ok(Thinned::Later),
+            Reduced::Never => return Ok(Thinned::Never),
+        };
         let left = records.len();
-        let gap = chain.replace(old, records).await?;
+        let gap = match chain.replace(old, records).await {
+            Err(NotReplaced::Empty | NotReplaced::NotFewer | NotReplaced::TooLarge) => return Ok(Thinned::Later),
+            other => other?,
+        };
         self.grades.insert(old[0].number, grade + 1);
         tracing::info!(chain = %chain.key(), ?window, thinned = gap.records, left, "old readings were thinned");
-        Ok(())
+        Ok(Thinned::Yes)
     }
 }
 
@@ -152,11 +180,12 @@ async fn listed(chain: &Chain) -> Vec<Sealed> {
 }
 
 /// The records of some segments with windows of this length, when that saves a quarter of the last one.
-async fn reduced(chain: &Chain, old: &[Sealed], window: Duration) -> Result<Option<Vec<Vec<u8>>>, NotReplaced> {
+async fn reduced(chain: &Chain, old: &[Sealed], window: Duration) -> Result<Reduced, NotReplaced> {
     let size: u64 = old.iter().map(|sealed| sealed.size).sum();
-    let room = HELD.min(size - old.last().map_or(0, |last| last.size / 4));
+    let worth_it = old.last().map_or(0, |last| last.size / 4);
+    let room = HELD.min(size - worth_it);
     let too_much = |bytes: usize| bytes as u64 > room;
-    let mut reducer = Reducer::new(window);
+    let (mut reducer, mut unread) = (Reducer::new(window), size);
     for sealed in old {
         let mut from = sealed.first;
         loop {
@@ -164,14 +193,22 @@ async fn reduced(chain: &Chain, old: &[Sealed], window: Duration) -> Result<Opti
             let Some(last) = records.last() else { break };
             from = last.sequence + 1;
             records.iter().for_each(|record| reducer.take(&record.bytes));
-            if too_much(reducer.bytes()) {
-                return Ok(None);
-            }
             let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
+            unread = unread.saturating_sub(bytes as u64);
+            if too_much(reducer.bytes()) {
+                return Ok(too_little(reducer.readings() as u64 + unread, worth_it));
+            }
             sleep(Duration::from_secs_f64(bytes as f64 / READ_PER_S)).await;
         }
     }
+    let readings = reducer.readings() as u64;
     let records = reducer.done();
     let bytes = records.iter().map(Vec::len).sum();
-    Ok(Some(records).filter(|records| !records.is_empty() && !too_much(bytes)))
+    let fine = !records.is_empty() && !too_much(bytes);
+    Ok(if fine { Reduced::To(records) } else { too_little(readings, worth_it) })
+}
+
+/// So many bytes of readings at most would have to become fewer by so many.
+fn too_little(readings: u64, worth_it: u64) -> Reduced {
+    if readings > worth_it { Reduced::TooLittle } else { Reduced::Never }
 }

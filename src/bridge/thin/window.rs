@@ -36,6 +36,8 @@ pub struct Reducer {
     window_ms: u64,
     /// Bytes in `slots`.
     bytes: usize,
+    /// Bytes of readings that were taken, whatever became of them.
+    readings: usize,
     /// `None` where a reading has moved into a later one.
     slots: Vec<Option<Vec<u8>>>,
     gone: usize,
@@ -46,7 +48,7 @@ impl Reducer {
     /// One for windows of this length.
     pub fn new(window: Duration) -> Self {
         let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
-        Self { window_ms, bytes: 0, slots: Vec::new(), gone: 0, open: HashMap::new() }
+        Self { window_ms, bytes: 0, readings: 0, slots: Vec::new(), gone: 0, open: HashMap::new() }
     }
 
     /// Bytes of what is left so far, without windows that are not over.
@@ -54,10 +56,18 @@ impl Reducer {
         self.bytes
     }
 
+    /// Bytes of what was taken that longer windows may make fewer.
+    pub fn readings(&self) -> usize {
+        self.readings
+    }
+
     /// Takes the next record.
     pub fn take(&mut self, bytes: &[u8]) {
         match Record::decode(bytes) {
-            Ok(record) if is_thinnable(&record) => self.merge(bytes, record),
+            Ok(record) if is_thinnable(&record) => {
+                self.readings += bytes.len();
+                self.merge(bytes, record);
+            }
             _ => {
                 self.bytes += bytes.len();
                 self.slots.push(Some(bytes.to_vec()));
@@ -142,11 +152,7 @@ fn sample(record: &Record) -> Option<&Sample> {
 }
 
 fn is_thinnable(record: &Record) -> bool {
-    let fits = |sample: &Sample| {
-        let measure = &sample.reading.measure;
-        !measure.exact && sample.reading.value.is_finite() && sample.quality != Quality::Stale
-    };
-    sample(record).is_some_and(fits)
+    sample(record).is_some_and(Sample::averages)
 }
 
 /// Two readings, or what stands for several, as one: the later, with the mean of all.

@@ -21,6 +21,8 @@ const LENGTH: f64 = 2.0;
 const PLENTY: f64 = 65_536.0;
 /// What somebody waits for is committed when nothing else has come for so long, in seconds.
 const PATIENCE_S: f64 = 0.05;
+/// Segments of this size and above end with a larger filter.
+const LARGE: u64 = 4 << 20;
 /// The file with the gaps.
 const LEDGER: u64 = 128 << 10;
 /// What the device gets for each byte that is overwritten in place, measured on ext4: 4,227 bytes for a block.
@@ -98,10 +100,12 @@ impl Rate {
         ((FRAME.0 + records) / FRAME.1).ceil() * FRAME.1
     }
 
-    /// Bytes that a commit takes of a segment: frames share a block as long as they fit.
-    fn space(&self) -> f64 {
+    /// Bytes that a commit takes of a segment: frames share a block as long as they fit; of large ones only whole ones
+    /// go into a segment.
+    fn space(&self, store: &Settings) -> f64 {
         let frame = self.frame();
-        if frame <= BLOCK { BLOCK / (BLOCK / frame).floor() } else { self.written() }
+        let (room, whole) = if frame <= BLOCK { (BLOCK, frame) } else { (room(store), self.written()) };
+        room / (room / whole).floor().max(1.0)
     }
 
     /// Bytes that a commit writes: whole blocks.
@@ -114,19 +118,25 @@ impl Rate {
 pub(super) fn space_per_day(store: &Settings, flow: &Flow) -> Span {
     let end = |end: fn(Span) -> f64| {
         let rate = rate(store, flow, end);
-        if rate.messages > 0.0 { rate.commits * rate.space() * DAY_S } else { 0.0 }
+        if rate.messages > 0.0 { rate.commits * rate.space(store) * DAY_S } else { 0.0 }
     };
     Span { least: end(|span| span.least), most: end(|span| span.most) }
 }
 
-/// Bytes of records that fit: whole segments without their headers; one segment is the hub's, and one is kept free
+/// Bytes of records that fit: whole segments without their ends; one segment is the hub's, and one is kept free
 /// for thinning. Of the rest a tenth is kept for alarms and commands.
 fn capacity(store: &Settings, class: Class) -> f64 {
     let reserve = if store.when_full == WhenFull::Thin { store.segment_size } else { 0 };
     let segments = store.max_size.saturating_sub(LEDGER + reserve) / store.segment_size;
     let kept = if class < Class::Telemetry || segments < SHARED_FROM { 0 } else { (segments / 10).max(1) };
     // The hub's segment is in the tenth.
-    segments.saturating_sub(kept.max(1)) as f64 * (store.segment_size as f64 - BLOCK)
+    segments.saturating_sub(kept.max(1)) as f64 * room(store)
+}
+
+/// Bytes of a segment that frames may take: not its header, and not the filter of what is in it.
+fn room(store: &Settings) -> f64 {
+    let filter = if store.segment_size < LARGE { BLOCK } else { 4.0 * BLOCK };
+    store.segment_size as f64 - BLOCK - filter
 }
 
 /// Whether a class may be thinned.
@@ -215,7 +225,7 @@ fn wear<'f>(store: &Settings, flows: impl Iterator<Item = &'f Flow>, assumptions
     for rate in rates {
         let commits = rate.commits * DAY_S;
         // Every segment that is used again costs its header and both copies of the ledger.
-        let turns = commits * rate.space() / (store.segment_size as f64 - BLOCK);
+        let turns = commits * rate.space(store) / (store.segment_size as f64 - BLOCK);
         wear.commits_per_day += commits;
         wear.written_per_day += (commits * rate.written() + turns * 3.0 * BLOCK) * FILE_SYSTEM;
         wear.worn_per_day +=

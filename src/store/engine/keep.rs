@@ -152,7 +152,9 @@ impl Engine {
                 let span = given.span.unwrap_or(own);
                 let gap = new_gap((given.first, given.last), given.records, given.cause, span, wall_ms);
                 let exact = given.records == given.last - given.first + 1;
-                chain.gaps.add(Gap { exact, ..gap }, chain.seen_gap);
+                // Who makes fewer of them tells its receiver so by what it sends.
+                let told = given.cause == Cause::Thinned;
+                chain.gaps.add(Gap { exact, told, ..gap }, chain.seen_gap);
             }
             words.told.iter().for_each(|(id, records)| chain.gaps.told(*id, *records));
             chain.ack = chain.ack.max(words.ack);

@@ -12,26 +12,30 @@ use crate::bridge::uplink::codec::Publish;
 use crate::format::batch::{self, Header, Item};
 use crate::model::{Properties, Qos, Source, Topic};
 
-/// The publish for `parcel` at `now`, without packet id, on `topic` at the cloud; `brief`: readings as summaries.
+/// The publish for `parcel` at `now`, without packet id, on `topic` at the cloud; `brief`: readings as summaries. With
+/// it the sequences of those that went into others.
 pub(super) fn publish(
     parcel: &Parcel,
     (rule, topic): (&Batch, &Topic),
     header: &Header<'_>,
     brief: bool,
     now: Now,
-) -> Publish {
+) -> (Publish, Vec<u64>) {
     let mut items: Vec<_> =
         parcel.records.iter().map(|held| item(&held.record, (held.start, held.sequence), now)).collect();
     if brief {
         items = summary::summarised(&items, |index| averages(&parcel.records[index].record));
     }
+    let mut left = items.iter().map(|item| item.sequence).peekable();
+    let all = parcel.records.iter().map(|held| held.sequence);
+    let merged = all.filter(|sequence| left.next_if_eq(sequence).is_none()).collect();
     let payload = batch::encode(rule.encoding, rule.compress, header, &items);
     let content_type = Some(Arc::from(batch::content_type(rule.encoding, rule.compress)));
     let properties = Properties { content_type, ..Properties::default() };
     let qos = parcel.records.iter().map(|held| held.record.qos).max().unwrap_or(Qos::AtLeastOnce);
     // A batch is nobody's last value.
     let retain = false;
-    Publish {
+    let publish = Publish {
         topic: topic.clone(),
         payload: Bytes::from(payload),
         qos,
@@ -39,7 +43,8 @@ pub(super) fn publish(
         dup: false,
         id: 0,
         properties: Some(Box::new(properties)),
-    }
+    };
+    (publish, merged)
 }
 
 /// What a record adds to a batch before compression, in bytes, roughly.
@@ -61,7 +66,7 @@ pub(super) fn fits(record: &Record) -> bool {
 
 /// Whether the mean of several of these means anything.
 fn averages(record: &Record) -> bool {
-    matches!(record.body, Body::Sample(_))
+    matches!(&record.body, Body::Sample(Source { sample, .. }) if sample.averages())
 }
 
 fn item(record: &Record, (start, sequence): (u32, u64), now: Now) -> Item<'_> {

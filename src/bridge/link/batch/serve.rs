@@ -79,7 +79,7 @@ impl Link<'_> {
     /// Sends the next parcel of a lane; one that is larger than the peer takes goes in two halves.
     pub(in crate::bridge::link) fn send_parcel(&mut self, lane: usize, (now, clock): (Instant, Now)) {
         let Some(parcel) = self.batches[lane].take() else { return };
-        let Some(mut publish) = self.packed(lane, &parcel, clock) else { return };
+        let Some((mut publish, merged)) = self.packed(lane, &parcel, clock) else { return };
         let Some(bytes) = self.write(&mut publish) else {
             match parcel.records.as_slice() {
                 [held] => self.set_aside(lane, held.sequence, "it is larger than the peer takes"),
@@ -96,14 +96,15 @@ impl Link<'_> {
         }
         let sequences: Vec<u64> = parcel.records.iter().map(|held| held.sequence).collect();
         self.core.outbox.tally.batches.one();
-        self.departed(lane, &sequences, &publish, bytes, now);
+        self.departed(lane, (&sequences, &merged), &publish, bytes, now);
     }
 
-    fn packed(&mut self, lane: usize, parcel: &Parcel, clock: Now) -> Option<Publish> {
+    /// The publish for a parcel, and the records that went into others.
+    fn packed(&mut self, lane: usize, parcel: &Parcel, clock: Now) -> Option<(Publish, Vec<u64>)> {
         let (batch, topic) = self.core.outbox.rules.batch(parcel.rule)?;
         let store = self.core.store.id().to_string();
         let header = Header { store: &store, chain: &self.chain_name(lane) };
-        let mut publish = pack::publish(parcel, (batch, topic), &header, self.is_brief(lane), clock);
+        let (mut publish, merged) = pack::publish(parcel, (batch, topic), &header, self.is_brief(lane), clock);
         hops::mark(publish.properties.get_or_insert_default(), &self.core.outbox.me);
         let last = parcel.records.last()?.sequence;
         if self.core.settings.forward.get(parcel.rule)?.fresh && self.is_backlog(lane, last) {
@@ -111,7 +112,7 @@ impl Link<'_> {
         }
         let repeated = parcel.records.iter().all(|held| self.core.sent_before(lane, held.sequence));
         publish.dup = repeated && publish.qos != Qos::AtMostOnce;
-        Some(publish)
+        Some((publish, merged))
     }
 
     /// The cloud refused a batch. What is refused for good goes again record by record, so that the guilty one
@@ -141,9 +142,9 @@ impl Link<'_> {
 }
 
 /// What flies when `sequences` of one lane travel in one publish.
-pub(in crate::bridge::link) fn cargo(lane: usize, sequences: &[u64]) -> Cargo {
+pub(in crate::bridge::link) fn cargo(lane: usize, sequences: &[u64], merged: &[u64]) -> Cargo {
     match sequences {
         [sequence] => Cargo::Record(lane, *sequence),
-        _ => Cargo::Batch(lane, sequences.into()),
+        _ => Cargo::Batch(lane, sequences.into(), merged.into()),
     }
 }
