@@ -145,7 +145,9 @@ fn command() -> clap::Command {
 
 /// Whether the reader of our output went away, as `head` does.
 fn pipe_closed(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let of_io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let of_json = || error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    of_io.or_else(of_json) == Some(io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -69,4 +70,19 @@ fn a_wrong_configuration_is_a_problem_and_none_is_not() {
     assert_eq!((the_one(&found, "weir cannot start"), code), (("problem".into(), true), Some(1)));
     let (found, _) = examine("/nowhere/weir.toml");
     assert_eq!(the_one(&found, "there is no /nowhere/weir.toml").0, "ok");
+}
+
+/// As with `| head`: whoever reads goes away, and nobody complains.
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    for args in
+        [&["schema"][..], &["scan"], &["doctor", "--json", "--config", "/nowhere"], &["doctor", "--config", "/nowhere"]]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = command.args(args).stdout(writer).stderr(Stdio::piped()).output().expect("it was built");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(0) && errors.is_empty(), "{args:?}: {:?} {errors}", output.status);
+    }
 }
