@@ -39,7 +39,7 @@ make_root() {
   touch "$root.made"
 }
 
-# in_root COMMAND...: as this user, with this folder and the cache at their own paths, with the network and certificates
+# in_root COMMAND...: as this user (or as $in_root_as), with this folder and the cache at their own paths, with the network and certificates
 # of this machine, and with nothing of its environment but what `env` is told. All mounts go with the command.
 in_root() {
   as_root unshare --mount --propagation private bash -euc '
@@ -54,6 +54,6 @@ in_root() {
     done
     cp -L /etc/resolv.conf "$root/etc/resolv.conf"
     exec chroot --userspec="$user" "$root" "$@"
-  ' in_root "$root" "$(id -u):$(id -g)" "$PWD" "$cache" /etc/ssl/certs -- \
+  ' in_root "$root" "${in_root_as:-$(id -u):$(id -g)}" "$PWD" "$cache" /etc/ssl/certs -- \
     /usr/bin/env -i --chdir="$PWD" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$cache/home" LANG=C.UTF-8 "$@"
 }

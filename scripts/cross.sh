@@ -27,11 +27,12 @@ own_build() {
 }
 
 cross_cargo() { # cross_cargo TARGET COMMAND OPTION...
-  local target=$1 command=$2 gcc under
+  local target=$1 command=$2 gcc under flags=''
   shift 2
+  [ "${profile:-}" != release ] || flags='-Clink-arg=-B/usr/lib/llvm-16/bin -Clink-arg=-fuse-ld=lld -Clink-arg=-Wl,-z,pack-relative-relocs,--icf=all'
   gcc=$(gnu_name "$target")-gcc under=${target//-/_}
   in_root CARGO_HOME="$cache/cargo" CARGO_TARGET_DIR="$cache/build" "CC_$under=$gcc" \
-    "CARGO_TARGET_${under^^}_LINKER=$gcc" cargo "$command" --target "$target" "$@"
+    "CARGO_TARGET_${under^^}_LINKER=$gcc" "CARGO_TARGET_${under^^}_RUSTFLAGS=$flags" cargo "$command" --target "$target" "$@"
 }
 
 # apt with lists of its own in the cache, for packages that are not installed but unpacked.
@@ -40,6 +41,15 @@ apt_beside() { # apt_beside ARCH OPTION...
   mkdir -p "$cache/lists/$architecture/partial" "$cache/lists/archives/partial"
   in_root apt-get -q -o APT::Sandbox::User=root -o Dir::State::Lists="$cache/lists/$architecture" -o Dir::Cache="$cache/lists" \
     -o APT::Architectures::=amd64 -o "APT::Architectures::=$architecture" "$@"
+}
+
+# A linker that packs relative relocations, which takes a twenty-fifth off the program; Debian 12's own does so for amd64 only.
+add_lld() {
+  [ ! -x "$root/usr/lib/llvm-16/bin/ld.lld" ] || return 0
+  say "adding lld ..."
+  in_root_as=0:0 quietly in_root apt-get -q -o Acquire::Check-Valid-Until=false update &&
+    in_root_as=0:0 quietly in_root DEBIAN_FRONTEND=noninteractive \
+      apt-get -q install --yes --no-install-recommends lld-16
 }
 
 fetch_file() { # fetch_file URI FILE HASH
