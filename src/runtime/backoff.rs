@@ -43,10 +43,10 @@ impl Backoff {
     /// A link: at most 1.5 s for the first two minutes, so that a link that comes back is used
     /// at once, then growing to 30 s.
     ///
-    /// A peer that is away is looked for every 1.82 s: 200 clients that have lost it at the same
-    /// moment then make some 110 connections a second when it is back, and 133 with 1.5 s.
+    /// A peer that is away is looked for every 1.88 s: 200 clients that have lost it at the same
+    /// moment then make some 106 connections a second when it is back, and 133 with 1.5 s.
     pub fn for_links() -> Self {
-        let common = Duration::from_millis(1820);
+        let common = Duration::from_millis(1880);
         Self { common, ..Self::new(Duration::from_millis(1500), Duration::from_secs(120), Duration::from_secs(30)) }
     }
 
