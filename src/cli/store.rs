@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::control::Target;
 use super::{Exit, drop, letters};
 use crate::plan;
-use crate::store::{self, Listing};
+use crate::store::{self, Contents, Listing};
 
 /// Arguments of `weir store`.
 #[derive(Debug, clap::Args)]
@@ -90,7 +90,8 @@ fn look(args: &Args, verify: bool) -> anyhow::Result<Exit> {
     let report = store::verify(&dir).with_context(cannot)?;
     report.problems.iter().try_for_each(|problem| writeln!(out, "problem: {problem}"))?;
     report.remarks.iter().try_for_each(|remark| writeln!(out, "remark: {remark}"))?;
-    let records: u64 = report.listing.segments.iter().map(|segment| segment.records).sum();
+    let contents = report.listing.segments.iter().filter_map(|segment| segment.contents);
+    let records: u64 = contents.map(|contents| contents.records).sum();
     writeln!(out, "{} segments, {records} records read", report.listing.segments.len())?;
     Ok(if report.problems.is_empty() { Exit::Good } else { Exit::Failed })
 }
@@ -111,8 +112,13 @@ fn list(listing: &Listing, out: &mut impl Write) -> std::io::Result<()> {
     }
     for segment in &listing.segments {
         let range = segment.range.map_or("empty".to_owned(), |(first, last)| format!("{first} to {last}"));
-        let (file, blocks, frames) = (&segment.file, segment.blocks, segment.frames);
-        writeln!(out, "segment {file}: {range}, {frames} frames, {blocks} of {} blocks", segment.size / 4096)?;
+        let (file, of) = (&segment.file, segment.size / 4096);
+        match segment.contents {
+            Some(Contents { blocks, frames, .. }) => {
+                writeln!(out, "segment {file}: {range}, {frames} frames, {blocks} of {of} blocks")?;
+            }
+            None => writeln!(out, "segment {file}: {range}, {of} blocks")?,
+        }
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 
 use super::disk::{Disk, RealDisk};
-use super::engine::scan::{Scan, scan};
-use super::gap::{Dropped, Gap};
+use super::engine::scan::{Run, Scan, scan};
+use super::gap::{Dropped, Gap, beyond};
 use super::layout::BLOCK;
 use super::layout::header::{self, Found};
 use super::layout::ledger::{self, Ledger, Slot};
@@ -49,18 +49,25 @@ pub struct SegmentInfo {
     pub key: ChainKey,
     /// Its size in bytes.
     pub size: u64,
+    /// The first and the last sequence, or what names and headers say of them; nothing when it is empty.
+    pub range: Option<(u64, u64)>,
+    /// Its header cannot be read.
+    pub headless: bool,
+    /// What is in it, if it was read.
+    pub contents: Option<Contents>,
+}
+
+/// What is in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents {
     /// Blocks of 4 kB in use, the header included.
     pub blocks: u32,
     /// Whole frames; copies of a partly filled block count twice.
     pub frames: u64,
     /// Records.
     pub records: u64,
-    /// The first and the last sequence; nothing when it is empty.
-    pub range: Option<(u64, u64)>,
     /// Frames that begin and are not whole: torn by a power cut, or rotten.
     pub broken: u64,
-    /// Its header cannot be read.
-    pub headless: bool,
 }
 
 /// What a check found.
@@ -76,17 +83,25 @@ pub struct Report {
 
 struct Look {
     listing: Listing,
-    /// For each segment the breaks in its chain of frames, and its ends in that chain.
+    /// For each segment the breaks in its chain of frames, and its ends in that chain; nothing where it was not read.
     scans: Vec<Scan>,
     ledgers: usize,
 }
 
-/// Lists chains and segments.
+/// How much of a store is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Headers, and the last segment of each chain.
+    Ends,
+    Everything,
+}
+
+/// Lists chains and segments; reads their headers, and the last segment of each chain.
 ///
 /// # Errors
 /// When the directory cannot be read, or a newer weir wrote it.
 pub fn inspect(dir: &Path) -> io::Result<Listing> {
-    Ok(look(&RealDisk::read_only(dir)?)?.listing)
+    Ok(look(&RealDisk::read_only(dir)?, Depth::Ends)?.listing)
 }
 
 /// Reads everything and checks it. A store that is being written meanwhile can show frames as torn.
@@ -94,24 +109,20 @@ pub fn inspect(dir: &Path) -> io::Result<Listing> {
 /// # Errors
 /// When the directory cannot be read, or a newer weir wrote it.
 pub fn verify(dir: &Path) -> io::Result<Report> {
-    Ok(judge(look(&RealDisk::read_only(dir)?)?))
+    Ok(judge(look(&RealDisk::read_only(dir)?, Depth::Everything)?))
 }
 
-fn look(disk: &dyn Disk) -> io::Result<Look> {
+fn look(disk: &dyn Disk, depth: Depth) -> io::Result<Look> {
     let names = disk.list()?;
     let (ledger, ledgers) = if names.iter().any(|text| text == LEDGER) { read_ledger(disk)? } else { (None, 0) };
     let mut found: Vec<SegmentName> = names.iter().filter_map(|text| SegmentName::parse(text)).collect();
     found.sort_by(|a, b| (&a.key, a.number).cmp(&(&b.key, b.number)));
-    let mut segments = Vec::new();
-    let mut scans = Vec::new();
-    for name in found {
-        let (info, scan) = segment(disk, name)?;
-        segments.push(info);
-        scans.push(scan);
-    }
+    let (mut segments, mut scans): (Vec<_>, Vec<Scan>) = segments(disk, found, depth)?.into_iter().unzip();
+    segments.reverse();
+    scans.reverse();
     let id = ledger.as_ref().map(|ledger| ledger.id);
     let start = ledger.as_ref().map_or(0, |ledger| ledger.start);
-    let chains = chains(ledger, &segments, &scans);
+    let chains = chains(ledger, &segments, &scans, depth);
     Ok(Look { listing: Listing { id, start, chains, segments }, scans, ledgers })
 }
 
@@ -136,28 +147,54 @@ fn read_ledger(disk: &dyn Disk) -> io::Result<(Option<Ledger>, usize)> {
     Ok((good.into_iter().max_by_key(|ledger| ledger.generation), count))
 }
 
-fn segment(disk: &dyn Disk, name: SegmentName) -> io::Result<(SegmentInfo, Scan)> {
+/// Looks at segments, of which the newest of a chain comes last; gives them the other way round.
+fn segments(disk: &dyn Disk, names: Vec<SegmentName>, depth: Depth) -> io::Result<Vec<(SegmentInfo, Scan)>> {
+    let mut all: Vec<(SegmentInfo, Scan)> = Vec::new();
+    // The last sequence before the one that was looked at last.
+    let mut after = None;
+    let mut found_end = false;
+    for name in names.into_iter().rev() {
+        if all.last().is_none_or(|(behind, _)| behind.key != name.key) {
+            (after, found_end) = (None, false);
+        }
+        let whole = depth == Depth::Everything || !found_end;
+        let (info, scan, before) = segment(disk, name, after.filter(|_| !whole), whole)?;
+        found_end |= scan.frames > 0;
+        after = before.or(after);
+        all.push((info, scan));
+    }
+    Ok(all)
+}
+
+/// Looks at one segment, which ends with `last` if it is not read; says what comes before it.
+fn segment(
+    disk: &dyn Disk,
+    name: SegmentName,
+    last: Option<u64>,
+    whole: bool,
+) -> io::Result<(SegmentInfo, Scan, Option<u64>)> {
     let file = disk.open(&name.text())?;
     let mut block = vec![0; BLOCK];
     file.read_at(&mut block, 0)?;
-    let (scan, headless) = match header::judge(&block, &name) {
-        Found::Header(header) => (scan(&*file, header.epoch)?, false),
+    let found = header::judge(&block, &name);
+    let headless = found == Found::Damaged;
+    let (scan, range, before) = match found {
+        Found::Header(header) if whole => {
+            let scan = scan(&*file, header.epoch)?;
+            let range = scan.runs.first().map(|run| run.first).zip(scan.runs.last().map(|run| run.last));
+            (scan, range, Some(header.after))
+        }
+        Found::Header(header) => {
+            let range = last.map(|last| (name.first, last)).filter(|(first, last)| first <= last);
+            (Scan::default(), range, Some(header.after))
+        }
         Found::Newer { version, writer } => return Err(newer(version, &writer)),
-        Found::Spare => (Scan::default(), false),
-        Found::Damaged => (Scan::default(), true),
+        Found::Spare | Found::Damaged => (Scan::default(), None, None),
     };
-    let info = SegmentInfo {
-        file: name.text(),
-        size: file.size()?,
-        blocks: scan.end,
-        frames: scan.frames,
-        records: records(&scan),
-        range: scan.runs.first().map(|run| run.first).zip(scan.runs.last().map(|run| run.last)),
-        broken: scan.broken,
-        headless,
-        key: name.key,
-    };
-    Ok((info, scan))
+    let contents =
+        whole.then(|| Contents { blocks: scan.end, frames: scan.frames, records: records(&scan), broken: scan.broken });
+    let info = SegmentInfo { file: name.text(), size: file.size()?, range, headless, contents, key: name.key };
+    Ok((info, scan, before))
 }
 
 /// Distinct records of a scan, whose runs may overlap.
@@ -171,7 +208,7 @@ fn records(scan: &Scan) -> u64 {
     count
 }
 
-fn chains(ledger: Option<Ledger>, segments: &[SegmentInfo], scans: &[Scan]) -> Vec<ChainInfo> {
+fn chains(ledger: Option<Ledger>, segments: &[SegmentInfo], scans: &[Scan], depth: Depth) -> Vec<ChainInfo> {
     let mut keys: Vec<ChainKey> = segments.iter().map(|segment| segment.key.clone()).collect();
     let entries = ledger.map(|ledger| ledger.chains).unwrap_or_default();
     keys.extend(entries.iter().map(|entry| entry.key.clone()));
@@ -185,18 +222,30 @@ fn chains(ledger: Option<Ledger>, segments: &[SegmentInfo], scans: &[Scan]) -> V
             scans.iter().flat_map(|scan| &scan.acks).filter(|(other, _)| *other == mark(&key)).map(|(_, ack)| *ack);
         let acks = indexes.iter().map(|&index| scans[index].ack).chain(theirs).chain(entry.map(|entry| entry.ack));
         let ack = acks.max().unwrap_or(0);
-        let runs = indexes.iter().flat_map(|&index| &scans[index].runs);
-        let mut reached = ack;
-        let backlog = runs.map(|run| {
-            let count = (run.last + 1).saturating_sub(run.first.max(reached + 1));
-            reached = reached.max(run.last);
-            count
-        });
-        let backlog = backlog.sum();
         let gaps = entry.map(|entry| entry.gaps.clone()).unwrap_or_default();
+        let theirs = indexes.iter().map(|&index| &scans[index]);
+        let backlog = match depth {
+            Depth::Everything => waiting(theirs, ack),
+            // What was never stored is delivered, or told.
+            Depth::Ends => {
+                let written = theirs.map(|scan| scan.written).max().unwrap_or(0);
+                written.saturating_sub(ack).saturating_sub(beyond(&gaps.list, ack))
+            }
+        };
         ChainInfo { ack, backlog, dropped: gaps.dropped, gaps: gaps.list, key }
     };
     keys.into_iter().map(chain).collect()
+}
+
+/// Distinct records behind `ack`.
+fn waiting<'a>(scans: impl Iterator<Item = &'a Scan>, ack: u64) -> u64 {
+    let mut reached = ack;
+    let count = |run: &Run| {
+        let count = (run.last + 1).saturating_sub(run.first.max(reached + 1));
+        reached = reached.max(run.last);
+        count
+    };
+    scans.flat_map(|scan| &scan.runs).map(count).sum()
 }
 
 fn judge(look: Look) -> Report {
@@ -209,8 +258,8 @@ fn judge(look: Look) -> Report {
         if info.headless {
             problems.push(format!("{}: the header cannot be read", info.file));
         }
-        if info.broken > 0 {
-            remarks.push(format!("{}: {} torn or damaged frames", info.file, info.broken));
+        if scan.broken > 0 {
+            remarks.push(format!("{}: {} torn or damaged frames", info.file, scan.broken));
         }
         let before = position.checked_sub(1).filter(|&before| look.listing.segments[before].key == info.key);
         let chain = look.listing.chains.iter().find(|chain| chain.key == info.key);

@@ -29,7 +29,7 @@ mod proof;
 
 pub use gap::{Cause, Dropped, Gap};
 pub use handle::{Chain, Store};
-pub use inspect::{ChainInfo, Listing, Report, SegmentInfo, inspect, verify};
+pub use inspect::{ChainInfo, Contents, Listing, Report, SegmentInfo, inspect, verify};
 pub use past::Waits;
 pub use settings::{Settings, WhenFull};
 pub use types::{

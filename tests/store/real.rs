@@ -77,6 +77,26 @@ async fn a_store_can_be_looked_at_while_it_runs() {
     assert_eq!(verify(dir.path()).unwrap().problems, [""; 0]);
 }
 
+/// What a list says of segments that it does not read is what a check finds in them.
+#[tokio::test]
+async fn a_list_reads_the_ends_of_chains_and_knows_what_is_between() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(disk(&dir), settings());
+    let cloud = chain(&store, "cloud", 2);
+    for _ in 0..60 {
+        assert_eq!(put(&cloud, &[1; 3000]).await, Settled::Durable);
+    }
+    cloud.ack(17);
+    soon(store.close()).await.unwrap();
+    let (list, check) = (inspect(dir.path()).unwrap(), verify(dir.path()).unwrap().listing);
+    assert_eq!((&list.chains, list.chains[0].backlog), (&check.chains, 43));
+    let ranges = |listing: &weir::store::Listing| listing.segments.iter().map(|it| it.range).collect::<Vec<_>>();
+    assert_eq!(ranges(&list), ranges(&check));
+    let read = list.segments.iter().filter(|segment| segment.contents.is_some()).count();
+    assert_eq!((read, list.segments.len() > 3), (1, true), "{list:?}");
+    assert!(check.segments.iter().all(|segment| segment.contents.is_some()));
+}
+
 #[tokio::test]
 async fn a_look_tells_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
