@@ -23,16 +23,13 @@ pub(crate) enum Step {
     Gap,
     /// Looking for breaks in the chain of frames.
     Links,
-    /// Believing a filter only of the segment as it is now: its use, and its last record.
-    FilterUse,
-    FilterEnd,
     /// What is given up together with the acknowledgement that passes it.
     Words,
 }
 
 /// Every step.
 #[cfg(test)]
-pub(crate) const STEPS: [Step; 13] = [
+pub(crate) const STEPS: [Step; 11] = [
     Step::FrameSum,
     Step::SealSum,
     Step::Epoch,
@@ -43,8 +40,6 @@ pub(crate) const STEPS: [Step; 13] = [
     Step::Room,
     Step::Gap,
     Step::Links,
-    Step::FilterUse,
-    Step::FilterEnd,
     Step::Words,
 ];
 

@@ -1,6 +1,7 @@
 //! Which labels records have: those of a segment that is written, and those that wait at start.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use super::Engine;
 use super::scan::scan_each;
@@ -158,6 +159,16 @@ impl Tail {
         let (at, room) = self.footer()?;
         let prints = self.labels.all(filter::most(room))?;
         Some((filter::encode(self.epoch, upto, prints.iter().copied()), at))
+    }
+
+    /// A segment that was sealed, and is written again because the next one got no frame, has a filter that knows
+    /// nothing of what comes now. It goes before anything comes, with the flush of recovery.
+    pub(super) fn blank_filter(&self) -> io::Result<()> {
+        let Some((at, room)) = self.footer() else { return Ok(()) };
+        let mut bytes = vec![0; room as usize];
+        self.file.read_at(&mut bytes, at)?;
+        let blank = bytes.iter().all(|&byte| byte == 0);
+        if blank { Ok(()) } else { self.file.write_at(&vec![0; BLOCK], at) }
     }
 
     fn labels(&self) -> Option<Vec<u32>> {

@@ -240,14 +240,14 @@ impl Engine {
         let chain = &mut self.chains[index];
         chain.ack = chain.ack.max(last.scan.ack);
         chain.written = last.scan.written;
-        // A killed run may have left frames in the page cache that were never flushed.
-        let synced = last.file.sync_data(Flush::Recovered);
         let Some(segment) = chain.segments.back_mut() else { return };
         segment.last = segment.last.max(chain.written);
-        let size = segment.size;
+        let Last { scan, file, header, labels } = last;
+        let tail = Tail::found(Tail::new(file, header.epoch, segment.size, header.footer, labels), scan);
+        // A killed run may have left frames in the page cache that were never flushed.
+        let synced = tail.blank_filter().and_then(|()| tail.file.sync_data(Flush::Recovered));
         if synced.is_ok() {
-            let Last { scan, file, header, labels } = last;
-            chain.tail = Some(Tail::found(Tail::new(file, header.epoch, size, header.footer, labels), scan));
+            chain.tail = Some(tail);
         }
         let counted = self.flushed(synced);
         self.failing |= counted.is_err();

@@ -171,11 +171,10 @@ impl Engine {
     }
 
     /// The runs of a segment without what lies beyond its end: that was written again, to the next segment, after a
-    /// failed flush, and that one has it, or what took its place.
+    /// failed flush, and that one has it, or what took its place; or it went with that one, and is told as a gap.
     fn own(&self, index: usize, position: usize, mut runs: Vec<Run>) -> Vec<Run> {
-        let segments = &self.chains[index].segments;
-        if position + 1 < segments.len() {
-            let last = segments[position].last;
+        if !self.is_tail(index, position) {
+            let last = self.chains[index].segments[position].last;
             runs.retain(|run| run.first <= last);
             runs.iter_mut().for_each(|run| run.last = run.last.min(last));
         }

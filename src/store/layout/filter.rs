@@ -7,7 +7,6 @@
 use super::BLOCK;
 use super::bytes::Reader;
 use super::header::{self, Opened};
-use crate::store::leave_out::{Step, is_left_out};
 
 const MAGIC: [u8; 8] = *b"WEIRLBL\n";
 /// What comes before the prints, in bytes.
@@ -53,9 +52,8 @@ pub(crate) fn encode(epoch: u32, upto: u64, prints: impl Iterator<Item = u32>) -
 pub(crate) fn judge(bytes: &[u8], epoch: u32, upto: u64) -> Option<Vec<u32>> {
     let Some(Opened::Body { body, .. }) = header::open(&MAGIC, bytes) else { return None };
     let mut reader = Reader(body);
-    let use_is_same = reader.u32()? == epoch || is_left_out(Step::FilterUse);
-    let end_is_same = reader.u64()? == upto || is_left_out(Step::FilterEnd);
-    (use_is_same && end_is_same).then(|| std::iter::from_fn(|| reader.u32()).collect())
+    let same = (reader.u32()?, reader.u64()?) == (epoch, upto);
+    same.then(|| std::iter::from_fn(|| reader.u32()).collect())
 }
 
 #[cfg(test)]

@@ -200,6 +200,13 @@ fn an_empty_file_with_a_name_ends_no_segment() {
     assert_eq!(gaps(&engine, index), []);
 }
 
+/// A segment still had, behind its end, what the next one had got again; when that one was dropped, which was told, the
+/// record came back, and its label had been said to be absent.
+#[test]
+fn seed_6415_what_was_dropped_does_not_come_back_from_the_segment_before() {
+    story(6415, Setup { fails: true, ..Setup::default() }).unwrap();
+}
+
 #[test]
 fn a_chain_with_nothing_but_an_acknowledgement_goes_on_behind_it() {
     let disk = SimDisk::new(1);
