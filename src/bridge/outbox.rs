@@ -144,6 +144,8 @@ impl Outbox {
     ) -> Result<(usize, u64), (usize, Full)> {
         let mut switch = self.switch(class);
         let (main, express) = self.ends(class);
+        let moved = self.chains[lanes::main(class)].take_moved();
+        moved.into_iter().for_each(|(first, last)| switch.moved(first, last));
         let old = || self.waits(lanes::main(class), topic) != Waits::No;
         let passes = switch.passes(pass, topic, (main, express), old);
         let lane = if passes { lanes::express(class) } else { lanes::main(class) };

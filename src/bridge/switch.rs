@@ -127,6 +127,12 @@ impl Switch {
         self.raise(sequence, express);
     }
 
+    /// Records of the main chain from `first` to `last` were thinned: those that are left may be as late as `last`.
+    pub(super) fn moved(&mut self, first: u64, last: u64) {
+        let inside = self.table.0.iter_mut().filter(|sequence| (first..=last).contains(*sequence));
+        inside.for_each(|sequence| *sequence = last);
+    }
+
     fn raise(&mut self, from: u64, express: Ends) {
         let after = express.next - 1;
         if express.len() == 0 || self.barriers.back().is_some_and(|last| last.after == after) {
@@ -204,6 +210,17 @@ mod tests {
         assert!(!passes(&switch, ends(1, FEW), EMPTY), "that was only on its way");
         switch.steer(true, true, EMPTY);
         assert!(passes(&switch, ends(1, FEW), ends(1, 5000)), "it goes again");
+    }
+
+    #[test]
+    fn what_is_thinned_waits_as_long_as_the_last_of_it() {
+        let mut switch = Switch::new(EMPTY, EMPTY);
+        switch.steer(true, true, EMPTY);
+        switch.went_main(7, 3, EMPTY);
+        switch.went_main(8, 20, EMPTY);
+        switch.moved(1, 10);
+        let passes = |topic, first| switch.passes(Pass::Others, topic, (ends(first, 21), EMPTY), || false);
+        assert_eq!([passes(7, 10), passes(7, 11), passes(8, 20)], [false, true, false]);
     }
 
     #[test]

@@ -5,6 +5,9 @@ use super::layout::filter::print;
 /// Labels that are told apart in one chain; of older segments with more of them nothing is known.
 const MOST: usize = 16 * 1024;
 
+/// Ranges that are remembered one by one.
+const MOVED: usize = 64;
+
 /// Whether something with a certain label waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waits {
@@ -25,6 +28,8 @@ pub(crate) struct Past {
     unknown: u64,
     /// The last sequence of the earlier runs.
     upto: u64,
+    /// Ranges in which records got other sequences, until somebody asks.
+    moved: Vec<(u64, u64)>,
 }
 
 impl Past {
@@ -60,6 +65,16 @@ impl Past {
     pub(crate) fn raise(&mut self, first: u64, last: u64) {
         let sequences = self.lasts.iter_mut().map(|(_, sequence)| sequence).chain([&mut self.unknown]);
         sequences.filter(|sequence| (first..=last).contains(*sequence)).for_each(|sequence| *sequence = last);
+        let full = self.moved.len() >= MOVED;
+        match self.moved.last_mut() {
+            Some(before) if full => *before = (before.0.min(first), before.1.max(last)),
+            _ => self.moved.push((first, last)),
+        }
+    }
+
+    /// The ranges that were raised since this was asked before.
+    pub(crate) fn take_moved(&mut self) -> Vec<(u64, u64)> {
+        std::mem::take(&mut self.moved)
     }
 }
 

@@ -114,6 +114,12 @@ impl Chain {
         self.cell.past(|past| past.waits(label, ack, before))
     }
 
+    /// Ranges of sequences, since this was asked before, in which records have got other sequences or are about to:
+    /// see [`Chain::replace`]. For one who remembers where records are.
+    pub fn take_moved(&self) -> Vec<(u64, u64)> {
+        self.cell.past(|past| past.take_moved())
+    }
+
     /// How many segment files it has, and how large one is, in bytes.
     pub fn extent(&self) -> (usize, u64) {
         (self.view(|view| view.segments), self.shared.segment_size)
