@@ -11,6 +11,7 @@ use weir::runtime::clock::Hand;
 use crate::common::collector::{Arrived, Collector};
 use crate::common::mosquitto::Mosquitto;
 use crate::common::proxy::Proxy;
+use crate::fake::{Answer, Fake, Got, connack, nothing, puback};
 use crate::harness::{Gateway, forward, message, name, quick, safe, settings};
 
 /// A cloud that cannot be reached yet, everything that arrives there, and a bridge to it.
@@ -284,4 +285,40 @@ async fn a_clock_that_is_never_set_holds_readings_no_longer_than_configured() {
     collector.until("the first reading", |all| !all.is_empty()).await;
     assert!(collector.all[0].payload.contains(r#""time_quality":"unsynced""#), "{:?}", collector.all);
     assert_eq!(gateway.bridge.status().backlog, 1, "the second waits");
+}
+
+/// An acknowledgement that ends the wait of the main chain is the last thing that happens: nothing else wakes the link.
+#[tokio::test]
+async fn a_record_that_waits_for_the_express_chain_goes_as_soon_as_that_is_acknowledged() {
+    let mut fresh = None;
+    let fake = Fake::start(move |got| match got {
+        Got::Connect(_) => connack(&[]),
+        Got::Publish(id, _, topic, _) if topic == "up/shed/dev/new" => {
+            fresh = Some(*id);
+            nothing()
+        }
+        // The last record before the one that waits, and with it the one that it waits for.
+        Got::Publish(id, _, _, payload) if payload == "100" => {
+            let acks = [Some(*id), fresh].into_iter().flatten().flat_map(|id| [0x40, 2, (id >> 8) as u8, id as u8]);
+            Answer::Bytes(acks.collect())
+        }
+        Got::Publish(id, ..) => puback(*id, 0),
+        _ => nothing(),
+    })
+    .await;
+    let proxy = Proxy::start(fake.address).await;
+    proxy.refuse(true);
+    let mut settings = settings(proxy.address());
+    settings.replay.rate_per_s = 100;
+    let gateway = Gateway::start(settings, quick()).await;
+    gateway.acknowledged("shed/dev/old", 1..=100).await;
+    proxy.refuse(false);
+    gateway.until_delivered(1).await;
+    let receipts = [gateway.publish("shed/dev/new", "1").await, gateway.publish("shed/dev/old", "101").await];
+    for receipt in receipts {
+        safe(receipt).await;
+    }
+    gateway.until_drained().await;
+    assert_eq!(fake.payloads("up/shed/dev/new"), ["1"]);
+    assert_eq!(fake.payloads("up/shed/dev/old").last().map(String::as_str), Some("101"));
 }

@@ -73,14 +73,15 @@ impl Link<'_> {
     }
 
     /// Tells the store what is done in a lane, and what of it never arrives by itself. Not before: what is not
-    /// acknowledged when the connection ends is judged anew on the next one.
-    pub(super) fn settle(&mut self, lane: usize) {
+    /// acknowledged when the connection ends is judged anew on the next one. Says whether there was anything.
+    pub(super) fn settle(&mut self, lane: usize) -> bool {
         let chain = &self.core.outbox.chains[lane];
-        let Some(done) = self.lanes[lane].newly_done() else { return };
+        let Some(done) = self.lanes[lane].newly_done() else { return false };
         let later = self.missing[lane].split_off(&(done + 1));
         for (sequence, (cause, span)) in std::mem::replace(&mut self.missing[lane], later) {
             chain.give_up(sequence, sequence, cause, span);
         }
         chain.ack(done);
+        true
     }
 }

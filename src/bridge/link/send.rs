@@ -39,6 +39,7 @@ impl Link<'_> {
             self.tell_gap(chain, gap)?;
         }
         let mut looked = None;
+        self.settle_all();
         loop {
             while self.has_window()
                 && let Some(lane) = (0..LANES).find(|&lane| self.may_send(lane, now))
@@ -46,18 +47,23 @@ impl Link<'_> {
                 let clock = *looked.get_or_insert_with(|| Now::of(&self.core.outbox.clock));
                 self.send_next(lane, (now, clock))?;
             }
-            if !self.ripen(now) {
+            // What is done by now may be what others wait for.
+            if !(self.ripen(now) | self.settle_all()) {
                 break;
             }
         }
         for lane in 0..LANES {
-            self.settle(lane);
             let chain = &self.core.outbox.chains[lane];
             if let Some(from) = self.lanes[lane].hungry() {
                 self.fetches.start(lane, chain, from);
             }
         }
         Ok(())
+    }
+
+    /// Tells the store what is done in all lanes; says whether there was anything.
+    fn settle_all(&mut self) -> bool {
+        (0..LANES).fold(false, |any, lane| self.settle(lane) | any)
     }
 
     /// Takes back what has waited for the clock.
