@@ -50,11 +50,19 @@ pub(crate) struct Wakes {
 }
 
 impl Wakes {
-    /// Wakes them; false when there is nobody to wake.
-    pub(crate) fn ring(&mut self) -> bool {
-        let any = !self.bells.is_empty();
+    pub(crate) fn ring(&mut self) {
         self.bells.drain(..).for_each(|bell| bell.ring());
-        any
+    }
+
+    /// Wakes them. When there is but one, `own` is rung after its turn; says whether that will be.
+    pub(crate) fn ring_before(&mut self, own: &Arc<Bell>) -> bool {
+        // First the wish, then the ring: the receiver may be done before this goes on.
+        let follows = match &self.bells[..] {
+            [bell] => !Arc::ptr_eq(bell, own) && bell.follow(own),
+            _ => false,
+        };
+        self.ring();
+        follows
     }
 }
 

@@ -35,7 +35,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::Shared;
 use super::access::users::Users;
 use super::access::{Access, Identity, Visitor};
-use super::bell::Bell;
+use super::bell::OwnBell;
 use super::codec::{CodecError, Packet, Reason};
 use super::counters::add;
 use super::durable::Stuck;
@@ -126,7 +126,7 @@ struct Connection<S> {
     profile: Profile,
     member: Arc<Member>,
     epoch: u64,
-    bell: Arc<Bell>,
+    bell: OwnBell,
     origin: Origin,
     cache: Cache,
     aliases_in: HashMap<u16, Topic>,
@@ -144,8 +144,11 @@ struct Connection<S> {
     /// There is more to do, after others have had their turn.
     rests: bool,
     newcomers: Newcomers,
-    /// Receivers have been woken.
-    rang: bool,
+    /// What is to be sent waits for the next turn: a receiver goes first, because writing an answer takes as long as a
+    /// delivery does.
+    holds_back: bool,
+    /// That has just been so: it is not twice in a row.
+    held_back: bool,
     outgoing: Vec<Outgoing>,
     wakes: Wakes,
     will: Option<(Message, Duration)>,
@@ -195,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             profile,
             member: attached.member,
             epoch: attached.epoch,
-            bell,
+            bell: OwnBell(bell),
             origin,
             cache: Cache::default(),
             aliases_in: HashMap::new(),
@@ -210,7 +213,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             ended: attached.ended,
             rests: false,
             newcomers,
-            rang: false,
+            holds_back: false,
+            held_back: false,
             outgoing: Vec::new(),
             wakes: Wakes::default(),
             will,
@@ -265,10 +269,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Err(end) = self.work() {
                 return end;
             }
-            // Receivers first, the answer to the publisher second: writing it takes as long as a delivery does.
-            if std::mem::take(&mut self.rang) && self.wire.pending() > 0 {
-                tokio::task::yield_now().await;
-            }
             let soonest = [self.closes, self.owed.deadline()].into_iter().flatten().min();
             if soonest.is_some_and(|soonest| soonest < timer.deadline()) {
                 timer.as_mut().reset(self.deadline());
@@ -298,7 +298,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.look_for_memory();
         self.release_held();
         let result = self.handle_received();
-        self.rang = self.wakes.ring();
+        self.ring();
         result?;
         if self.is_pressing() {
             self.brake = self.wakes.pressed.take().map(Brake::new);
@@ -308,6 +308,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.check_memory()?;
         self.count();
         self.check_said()
+    }
+
+    /// Wakes the receivers. Answers to the publisher wait once for a single one.
+    fn ring(&mut self) {
+        if self.wire.pending() > 0 && !std::mem::take(&mut self.held_back) {
+            self.holds_back = self.wakes.ring_before(&self.bell.0);
+        } else {
+            self.wakes.ring();
+        }
     }
 
     /// Goes by new rules when there are some.
@@ -371,7 +380,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if std::mem::take(&mut self.rests) {
             // Its own ring brings it back when the others have had their turn.
-            self.bell.ring();
+            self.bell.0.ring();
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -387,13 +396,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Some(Poll::Ready(off)) = self.brake.as_mut().map(|brake| brake.poll(context)) {
             return Poll::Ready(Woken::CaughtUp(off));
         }
-        if let Poll::Ready(moved) = self.wire.poll(context, self.may_read()) {
+        if let Poll::Ready(moved) = self.poll_wire(context) {
             return Poll::Ready(Woken::Moved(moved));
         }
-        if self.bell.poll(context).is_ready() {
+        if self.bell.0.poll(context).is_ready() {
             return Poll::Ready(Woken::Bell);
         }
         timer.poll(context).map(|()| Woken::Timer)
+    }
+
+    /// Sends and receives, after which those who follow have their turn; or, once, only receives.
+    fn poll_wire(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Moved>> {
+        if std::mem::take(&mut self.holds_back) {
+            self.held_back = true;
+            return self.wire.poll_received(context, self.may_read());
+        }
+        self.held_back = false;
+        let moved = self.wire.poll(context, self.may_read());
+        self.bell.0.passed();
+        moved
     }
 
     fn wake_up(&mut self, woken: Woken, mut timer: Pin<&mut Sleep>) -> Result<(), End> {

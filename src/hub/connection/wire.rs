@@ -155,10 +155,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn poll(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<io::Result<Moved>> {
         let sent = self.poll_write(context)?;
         self.settle();
+        match self.poll_received(context, may_read) {
+            Poll::Pending if sent => Poll::Ready(Ok(Moved::Sent)),
+            moved => moved,
+        }
+    }
+
+    /// Receives when `may_read`, and sends nothing.
+    pub(super) fn poll_received(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<io::Result<Moved>> {
         if may_read && let Poll::Ready(count) = self.poll_read(context)? {
             return Poll::Ready(Ok(if count == 0 { Moved::End } else { Moved::Received }));
         }
-        if sent { Poll::Ready(Ok(Moved::Sent)) } else { Poll::Pending }
+        Poll::Pending
     }
 
     /// True when something has left.
