@@ -135,3 +135,23 @@ async fn dropping_the_last_handle_closes_too() {
     .await;
     assert_eq!(all(&chain(&store, "cloud", 2)).await.len(), 1);
 }
+
+/// Only the frames of another chain tell of its acknowledgement: after a kill its sequences go on behind that. What got
+/// an older one would count as delivered as soon as it is on the disk.
+#[tokio::test]
+async fn a_chain_that_never_wrote_a_record_goes_on_behind_what_was_delivered_before_a_kill() {
+    let disk = SimDisk::new(1);
+    let store = open(disk.clone(), Settings { max_loss: HOUR, ..settings() });
+    let [elided, other] = [10, 2].map(|class| chain(&store, "cloud", class));
+    for _ in 0..3 {
+        elided.offer(b"x".to_vec(), None).unwrap();
+    }
+    elided.ack(3);
+    assert_eq!(put(&other, b"y").await, Settled::Durable);
+
+    let store = open(disk.kill(), settings());
+    let elided = chain(&store, "cloud", 10);
+    assert_eq!((elided.first_unacked(), elided.next_sequence()), (4, 4));
+    assert_eq!(put(&elided, b"new").await, Settled::Durable);
+    assert_eq!(all(&elided).await.len(), 1, "it is on the disk and not delivered");
+}

@@ -66,8 +66,7 @@ pub(crate) struct Engine {
     ready: bool,
     next_number: u64,
     pub(crate) chains: Vec<Chain>,
-    /// Acknowledgements that recovery found, by mark, of chains that nothing else tells of.
-    orphans: Vec<(u64, u64)>,
+    pub(crate) orphans: Orphans,
     /// Segments of any chain whose records are all delivered or told as lost.
     spares: VecDeque<FileOf>,
     /// Segments that failed; their files go when the disk lets them.
@@ -82,6 +81,20 @@ pub(crate) struct Engine {
     pub(crate) patient: bool,
     /// What the wall clock shows, in milliseconds since 1970, if it can be believed.
     pub(crate) wall_ms: Option<i64>,
+}
+
+/// Acknowledgements that recovery found, by mark, of chains that nothing else tells of: they have delivered records
+/// without ever writing one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Orphans(Vec<(u64, u64)>);
+
+impl Orphans {
+    /// What a chain has delivered. It goes on behind it, here and in memory: a sequence that is used again would
+    /// count as delivered.
+    pub(crate) fn ack(&self, key: &ChainKey) -> u64 {
+        let mark = mark(key);
+        self.0.iter().filter(|orphan| orphan.0 == mark).map(|orphan| orphan.1).max().unwrap_or(0)
+    }
 }
 
 /// A file that counts towards the quota.
@@ -224,8 +237,7 @@ impl Engine {
             return None;
         }
         let mut chain = Chain::new(key.clone(), (self.labelled)(key));
-        // It may have delivered records without ever writing one: their sequences are not used again.
-        chain.ack = self.orphans.iter().filter(|orphan| orphan.0 == mark).map(|orphan| orphan.1).max().unwrap_or(0);
+        chain.ack = self.orphans.ack(key);
         chain.handed = chain.ack;
         self.chains.push(chain);
         Some(self.chains.len() - 1)

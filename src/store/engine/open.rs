@@ -8,7 +8,7 @@ use fastrand::Rng;
 use super::labels::{Labels, SCANNED};
 use super::scan::{Scan, scan_each};
 use super::tail::Tail;
-use super::{Engine, FileOf, Segment};
+use super::{Engine, FileOf, Orphans, Segment};
 use crate::store::disk::{Disk, DiskFile, Flush};
 use crate::store::layout::header::{self, Found, Header};
 use crate::store::layout::ledger::{self, Ledger, Slot};
@@ -58,7 +58,7 @@ impl Engine {
             ready: false,
             next_number: 1,
             chains: Vec::new(),
-            orphans: Vec::new(),
+            orphans: Orphans::default(),
             spares: VecDeque::new(),
             condemned: Vec::new(),
             totals: Totals::default(),
@@ -114,7 +114,7 @@ impl Engine {
         for (mark, ack) in acks {
             match self.chains.iter_mut().find(|chain| chain.mark == mark) {
                 Some(chain) => chain.ack = chain.ack.max(ack),
-                None => self.orphans.push((mark, ack)),
+                None => self.orphans.0.push((mark, ack)),
             }
         }
         Ok(())

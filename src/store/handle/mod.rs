@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::disk::Disk;
-use super::engine::Engine;
+use super::engine::{Engine, Orphans};
 use super::gap::{Dropped, Gap, beyond};
 use super::layout::ledger::CHAINS;
 use super::layout::name::mark;
@@ -42,6 +42,8 @@ struct Shared {
     max_loss: Duration,
     segment_size: u64,
     phase: AtomicU8,
+    /// Where chains go on that nobody has asked for yet.
+    orphans: Orphans,
     /// In the order of the engine's chains.
     cells: Mutex<Vec<Arc<Cell>>>,
     wake: Notify,
@@ -134,6 +136,7 @@ impl Store {
             max_loss: engine.settings().max_loss,
             segment_size: engine.segment_size(),
             phase: AtomicU8::new(if engine.ready() { READY } else { STARTING }),
+            orphans: engine.orphans.clone(),
             cells: Mutex::new(cells),
             wake: Notify::new(),
             snapshot: Mutex::default(),
@@ -207,7 +210,8 @@ impl Store {
         }
         let clash = cells.iter().any(|cell| mark(&cell.key) == mark(&key));
         let full = clash || cells.len() >= CHAINS;
-        let cell = Arc::new(Cell::new(key, 1, 0, 0, self.shared.max_record));
+        let ack = self.shared.orphans.ack(&key);
+        let cell = Arc::new(Cell::new(key, ack + 1, 0, ack, self.shared.max_record));
         match self.shared.phase.load(Ordering::Acquire) {
             READY if !full => {}
             STARTING if !full => {

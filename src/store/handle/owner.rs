@@ -103,6 +103,7 @@ fn adopt(engine: &mut Engine, shared: &Shared) -> Vec<Arc<Cell>> {
     for (index, cell) in cells.iter().enumerate().skip(engine.chains.len()) {
         let found = engine.chain(&cell.key);
         debug_assert_eq!(found, Some(index), "the handles keep the engine's order and limits");
+        debug_assert!(engine.chains[index].ack <= cell.with(|state| state.ack), "both sides go on in the same place");
     }
     if engine.ready() {
         let ready = shared.phase.compare_exchange(0, READY, Ordering::AcqRel, Ordering::Acquire);
