@@ -42,7 +42,7 @@ impl Site {
     async fn start(class: &str) -> Self {
         let dir = tempfile::tempdir().expect("a scratch directory");
         let mut cloud = Mosquitto::start().await;
-        let (arrivals, _) = collect(cloud.address(), "lan/#");
+        let (arrivals, _) = collect(cloud.address(), "lan/#").await;
         let hub = free_address();
         let config = configure(dir.path(), hub, cloud.address(), class);
         // The collector's session is there before the gateway's.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
-use tokio::time::{Instant, sleep};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
 use weir::format::batch::{self, Content};
 
 /// One message as it arrived at the cloud.
@@ -23,8 +24,9 @@ pub(crate) struct Arrival {
 /// Everything that arrived, by topic, in order.
 pub(crate) type Arrivals = Arc<Mutex<BTreeMap<String, Vec<Arrival>>>>;
 
-/// Subscribes to everything at the broker, for ever; reconnects to the same session.
-pub(crate) fn collect(address: SocketAddr, filter: &str) -> (Arrivals, tokio::task::JoinHandle<()>) {
+/// Subscribes to everything at the broker, for ever; reconnects to the same session. What is published after this
+/// returns is collected.
+pub(crate) async fn collect(address: SocketAddr, filter: &str) -> (Arrivals, tokio::task::JoinHandle<()>) {
     let arrivals = Arrivals::default();
     let mut options = MqttOptions::new("cloud-collector", address.ip().to_string(), address.port());
     options.set_clean_start(false).set_keep_alive(Duration::from_secs(30));
@@ -34,12 +36,15 @@ pub(crate) fn collect(address: SocketAddr, filter: &str) -> (Arrivals, tokio::ta
     options.set_connect_properties(connect);
     let (client, mut events) = AsyncClient::new(options, 100);
     let (into, filter) = (Arc::clone(&arrivals), filter.to_owned());
+    let (subscribed, mut subscription) = mpsc::channel(1);
     let task = tokio::spawn(async move {
         loop {
             match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
                     client.subscribe(&filter, QoS::AtLeastOnce).await.expect("the loop runs");
                 }
+                // Nobody waits for a later one.
+                Ok(Event::Incoming(Packet::SubAck(_))) => drop(subscribed.try_send(())),
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     let topic = String::from_utf8(publish.topic.to_vec()).expect("topics are UTF-8");
                     let user = publish.properties.map(|properties| properties.user_properties).unwrap_or_default();
@@ -55,6 +60,7 @@ pub(crate) fn collect(address: SocketAddr, filter: &str) -> (Arrivals, tokio::ta
             }
         }
     });
+    timeout(Duration::from_secs(30), subscription.recv()).await.expect("the broker answers");
     (arrivals, task)
 }
 

@@ -52,7 +52,7 @@ async fn all(runs: impl Iterator<Item = impl Future<Output = ()> + Send + 'stati
 async fn run(seed: u64, rule: String) {
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut cloud = Mosquitto::start().await;
-    let (arrivals, collector) = collect(cloud.address(), "site/#");
+    let (arrivals, collector) = collect(cloud.address(), "site/#").await;
     let address = free_address();
     let (_dir, config) = configuration(address, cloud.address(), &rule);
     let mut weir = Weir::start(&config, address).await;

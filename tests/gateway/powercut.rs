@@ -62,7 +62,7 @@ async fn run(seed: u64, syncs: bool) -> (u64, usize) {
         disk.never_sync();
     }
     let mut cloud = Mosquitto::start().await;
-    let (arrivals, collector) = collect(cloud.address(), "site/#");
+    let (arrivals, collector) = collect(cloud.address(), "site/#").await;
     let address = free_address();
     let stop = CancellationToken::new();
     let devices: JoinSet<Acknowledged> = (0..2).map(|n| device(n).run(address, stop.clone())).collect();

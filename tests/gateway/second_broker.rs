@@ -52,7 +52,7 @@ async fn rumqttd() -> SocketAddr {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_arrives_at_a_second_kind_of_cloud() {
     let cloud = rumqttd().await;
-    let (arrivals, collector) = collect(cloud, "site/#");
+    let (arrivals, collector) = collect(cloud, "site/#").await;
     let (hub, stop) = (free_address(), CancellationToken::new());
     let disk = Box::new(SimDisk::new(1));
     let gateway = Gateway::start(plan(hub, cloud), disk, Clock::system(), Options::default()).await.expect("it starts");

@@ -176,7 +176,7 @@ fn judge_device(acknowledged: &Acknowledged, arrivals: &BTreeMap<String, Vec<Arr
 /// A broker that is away, with a subscriber whose session it keeps.
 async fn away() -> (Mosquitto, Arrivals, JoinHandle<()>) {
     let mut cloud = Mosquitto::start().await;
-    let (arrivals, collector) = collect(cloud.address(), "#");
+    let (arrivals, collector) = collect(cloud.address(), "#").await;
     let stop = CancellationToken::new();
     let probe = Device { name: "probe".into(), topics: 1, every: Duration::from_millis(20) };
     let probe = tokio::spawn(probe.run(cloud.address(), stop.clone()));
