@@ -143,10 +143,12 @@ impl Gap {
         overlap.min(self.records)
     }
 
-    /// Whether a newer gap may become a part of this one: not when a consumer has read it already.
+    /// Whether a newer gap may become a part of this one: not when a consumer has read it already, nor when it would
+    /// not be known any more that everything in it is missing.
     fn takes(&self, gap: &Gap, seen: u64) -> bool {
         let free = self.told == gap.told && (self.told || self.id > seen);
-        free && self.cause == gap.cause && (self.last + 1 == gap.first || self.cause.is_given_up())
+        let follows = self.last + 1 == gap.first && self.exact == gap.exact;
+        free && self.cause == gap.cause && (follows || self.cause.is_given_up())
     }
 
     fn absorb(&mut self, other: &Gap) {
@@ -351,6 +353,17 @@ mod tests {
         assert_eq!(ranges(&gaps), [(30, 42, 11), (42, 42, 2)]);
         assert!(gaps.cover(30, 42) && !gaps.cover(44, 45));
         assert_eq!((gaps.dropped.of(Cause::Thinned), gaps.dropped.of(Cause::NotKept)), (11, 2));
+    }
+
+    #[test]
+    fn what_is_dropped_behind_a_gap_that_a_replacement_cut_stays_known_as_missing() {
+        let mut gaps = Gaps::default();
+        gaps.add(gap(Cause::Quota, 43, 78), 0);
+        gaps.thin(Gap { records: 1, ..gap(Cause::Thinned, 38, 74) }, 89, 0);
+        gaps.add(gap(Cause::Quota, 75, 89), 0);
+        gaps.add(gap(Cause::Quota, 90, 101), 0);
+        assert_eq!(ranges(&gaps), [(38, 74, 1), (43, 74, 36), (75, 101, 27)]);
+        assert!(gaps.cover(38, 101));
     }
 
     #[test]

@@ -138,7 +138,7 @@ pub(crate) struct Chain {
 /// One segment of a chain.
 pub(crate) struct Segment {
     pub(crate) name: SegmentName,
-    size: u64,
+    pub(crate) size: u64,
     /// No record in it has a higher sequence.
     pub(crate) last: u64,
     /// It has at least one frame.

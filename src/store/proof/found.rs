@@ -207,6 +207,19 @@ fn seed_6415_what_was_dropped_does_not_come_back_from_the_segment_before() {
     story(6415, Setup { fails: true, ..Setup::default() }).unwrap();
 }
 
+/// A gap that a replacement had cut grew by what was dropped next, and did not know any more that all of it was missing:
+/// the next look at the links told that once more, as damage.
+#[test]
+fn seed_9314_what_was_dropped_is_not_told_again_as_damage() {
+    story(9314, Setup { thins: true, ..Setup::default() }).unwrap();
+}
+
+/// The model did not know that ordinary chains leave a share of the quota to the others when the store closes.
+#[test]
+fn seed_13868_the_share_of_important_chains_stays_free_at_close() {
+    story(13_868, Setup::default()).unwrap();
+}
+
 #[test]
 fn a_chain_with_nothing_but_an_acknowledgement_goes_on_behind_it() {
     let disk = SimDisk::new(1);
