@@ -126,6 +126,8 @@ impl Case {
             site.fault(self.fault, true, times.outage).await;
             site.fault(self.fault, false, times.outage).await;
             site.caught_up().await;
+            // The end of the drain, and what the file system writes after it, is not what a good link costs.
+            sleep(times.settles).await;
         }
         let begin = site.look();
         sleep(times.before).await;
