@@ -63,8 +63,11 @@ set_up() {
   systemctl ${root:+--root="$root"} enable weir.service 2>/dev/null || say "could not enable weir.service"
   running || { say "installed in $root/; weir starts with that system"; return; }
   systemctl daemon-reload
+  # udev may have read the rules when their groups were not there yet; it reads again only what has changed.
+  touch /etc/udev/rules.d /etc/udev/rules.d/60-weir.rules
   udevadm control --reload 2>/dev/null &&
-    udevadm trigger --subsystem-match=i2c-dev --subsystem-match=spidev --subsystem-match=gpio || true
+    udevadm trigger --subsystem-match=i2c-dev --subsystem-match=spidev --subsystem-match=gpio &&
+    udevadm settle --timeout=10 || true
   if systemctl restart weir.service; then say "installed and running: weir status"
   else say "installed, but it does not start: journalctl -u weir"; fi
 }
