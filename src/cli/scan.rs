@@ -58,6 +58,7 @@ fn text(scan: &Scan) -> String {
         "Serial ports, for the driver serial-line",
         &mut lines,
         scan.serial.iter().map(|port| match &port.node {
+            Some(node) if *node == port.port => format!("{}  on the header", port.port),
             Some(node) => format!("{}  now {node}", port.port),
             None => format!("{}  this name may move", port.port),
         }),

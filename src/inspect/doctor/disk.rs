@@ -78,8 +78,10 @@ fn file_system(mount: &Mount) -> Finding {
         .advise(format!("take {option} out of /etc/fstab"));
     }
     match kind.as_str() {
-        "tmpfs" | "ramfs" => Finding::problem(SUBJECT, format!("{told} is memory: a power cut loses everything"))
-            .advise("name a directory on a disk in `state_dir`"),
+        "tmpfs" | "ramfs" | "rootfs" => {
+            Finding::problem(SUBJECT, format!("{told} is memory: a power cut loses everything"))
+                .advise("name a directory on a disk in `state_dir`")
+        }
         "overlay" => {
             Finding::warning(SUBJECT, format!("{told}: when its upper part is memory, a power cut loses everything"))
                 .advise("mount a file system of its own at `state_dir`")
@@ -198,6 +200,7 @@ mod tests {
             ("ext4", "ro,relatime", Grade::Problem),
             ("xfs", "rw,nobarrier", Grade::Problem),
             ("tmpfs", "rw", Grade::Problem),
+            ("rootfs", "rw", Grade::Problem),
             ("overlay", "rw", Grade::Warning),
             ("vfat", "rw", Grade::Warning),
             ("nfs4", "rw", Grade::Warning),

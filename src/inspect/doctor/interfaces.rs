@@ -40,6 +40,9 @@ fn interfaces(files: &dyn Files, uses: &Uses) -> [Interface; 4] {
     let masters = files.list("sys/bus/w1/devices").unwrap_or_default();
     let header = adapters::list(files).iter().any(|bus| bus.bus == "i2c-1");
     let uart = ["/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"];
+    let ports: Vec<_> = uses.serial().filter(|port| uart.contains(port)).collect();
+    // Debian's own kernel gives the port no second name.
+    let is_there = |port: &&str| nodes.iter().any(|node| port.strip_prefix("/dev/") == Some(node));
     [
         Interface {
             subject: "i2c",
@@ -56,8 +59,8 @@ fn interfaces(files: &dyn Files, uses: &Uses) -> [Interface; 4] {
         },
         Interface {
             subject: "serial",
-            on: has("serial0"),
-            used: uses.serial().any(|port| uart.contains(&port)),
+            on: has("serial0") || (!ports.is_empty() && ports.iter().all(is_there)),
+            used: !ports.is_empty(),
             lines: &["enable_uart=1", "dtparam=uart0=on"],
         },
     ]
@@ -168,6 +171,13 @@ mod tests {
             .with_link("dev/serial0", "ttyS0");
         assert!(interfaces(&tree, &Uses::default()).iter().all(|interface| interface.on));
         assert!(interfaces(&Tree::default(), &Uses::default()).iter().all(|interface| !interface.on));
+    }
+
+    #[test]
+    fn a_port_that_is_there_is_on_whatever_else_it_is_called() {
+        let tree = Tree::default().with("dev/ttyAMA0", "");
+        let is_on = |port: &str| interfaces(&tree, &uses(vec![Claim::Serial { port: port.into() }]))[3].on;
+        assert!(is_on("/dev/ttyAMA0") && !is_on("/dev/ttyS0") && !is_on("/dev/ttyUSB0"));
     }
 
     #[test]

@@ -110,14 +110,17 @@ fn there(files: &dyn Files, wanted: &[String]) -> Vec<Bus> {
 
 /// Why a bus is better left alone: its chips are the board's own, and some do not bear to be read.
 fn leave_alone(adapter: &str, place: &str, has_device_tree: bool) -> Option<&'static str> {
-    /// Buses to monitors: Intel, AMD, NVIDIA, the DDC of a Raspberry Pi 4 (fef0...) and 5 (107d5082...).
-    const DISPLAY: [&str; 10] =
-        ["gmbus", "ddc", "aux", "dpmst", "amdgpu", "radeon", "nvidia", "hdmi", "fef0", "107d5082"];
+    /// Buses to monitors: Intel, AMD, NVIDIA, the DDC of a Raspberry Pi up to 3 (BSC2, 7e805000), of a 4 (fef0...) and of
+    /// a 5 (107d5082...).
+    const DISPLAY: [&str; 11] =
+        ["gmbus", "ddc", "aux", "dpmst", "amdgpu", "radeon", "nvidia", "hdmi", "7e805000", "fef0", "107d5082"];
+    /// BSC0 of a Raspberry Pi up to 4, alone or before the multiplexer that shares it.
+    const BOARD: &str = "7e205000";
     let adapter = adapter.to_ascii_lowercase();
     if DISPLAY.iter().any(|word| adapter.contains(word)) {
         return Some("it leads to a display");
     }
-    if place.contains("i2c0mux") {
+    if place.contains("i2c0mux") || adapter.contains(BOARD) {
         return Some("it belongs to the camera, the display and the memory of a HAT");
     }
     // Memory modules, clock generators, touch pads: only a board with a device tree has its buses on a header.

@@ -12,12 +12,12 @@ pub struct OneWire {
     pub spec: Option<&'static Spec>,
 }
 
-/// A serial port with something plugged in.
+/// A serial port: of an adapter that is plugged in, or the one on a Raspberry Pi's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SerialPort {
     /// The node, by the name that never moves where there is one.
     pub port: String,
-    /// The node behind that name.
+    /// The node behind that name, which is the name itself for a port that never moves.
     pub node: Option<String>,
 }
 
@@ -61,6 +61,7 @@ pub(super) fn serial(files: &dyn Files) -> Vec<SerialPort> {
     let by_id = files.list(dir).unwrap_or_default();
     let lasting = by_id.iter().map(|name| SerialPort { port: format!("/{dir}/{name}"), node: node(name) });
     let mut ports: Vec<_> = lasting.collect();
+    ports.extend(header(files));
     let is_usb = |name: &String| ["ttyUSB", "ttyACM"].iter().any(|prefix| numbered(name, prefix));
     let others = files.list("dev").unwrap_or_default().into_iter().filter(is_usb).map(|name| format!("/dev/{name}"));
     for port in others {
@@ -69,6 +70,18 @@ pub(super) fn serial(files: &dyn Files) -> Vec<SerialPort> {
         }
     }
     ports
+}
+
+/// The port on a Raspberry Pi's header: by the name that its own system gives it, else the port that Debian's kernel has
+/// there when Bluetooth does not have it.
+fn header(files: &dyn Files) -> Option<SerialPort> {
+    let port = |name: &str, node: &str| SerialPort { port: format!("/dev/{name}"), node: Some(format!("/dev/{node}")) };
+    if let Some(target) = files.link("dev/serial0") {
+        return Some(port("serial0", target.rsplit('/').next()?));
+    }
+    let is_pi = files.read("proc/device-tree/model").is_ok_and(|model| model.starts_with("Raspberry Pi"));
+    let is_there = files.list("dev").unwrap_or_default().iter().any(|name| name == "ttyAMA0");
+    (is_pi && is_there).then(|| port("ttyAMA0", "ttyAMA0"))
 }
 
 fn numbered(name: &str, prefix: &str) -> bool {
@@ -110,6 +123,17 @@ mod tests {
         let expected = [port("/dev/serial/by-id/usb-FTDI_X-if00", Some("/dev/ttyUSB1")), port("/dev/ttyACM0", None)];
         assert_eq!(serial(&tree), expected);
         assert_eq!(serial(&Tree::default()), []);
+    }
+
+    #[test]
+    fn the_port_on_the_header_of_a_raspberry_pi_has_a_name_of_its_own() {
+        let named = |tree: Tree| serial(&tree).into_iter().map(|it| (it.port, it.node.unwrap())).collect::<Vec<_>>();
+        let told = |port: &str, node: &str| vec![(port.to_owned(), node.to_owned())];
+        let own = Tree::default().with_link("dev/serial0", "ttyS0").with("dev/ttyAMA0", "");
+        assert_eq!(named(own), told("/dev/serial0", "/dev/ttyS0"));
+        let debian = |model| Tree::default().with("proc/device-tree/model", model).with("dev/ttyAMA0", "");
+        assert_eq!(named(debian("Raspberry Pi 3 Model B\0")), told("/dev/ttyAMA0", "/dev/ttyAMA0"));
+        assert_eq!(named(debian("Some other board")), []);
     }
 
     #[test]

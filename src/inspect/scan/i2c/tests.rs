@@ -208,6 +208,8 @@ fn what_is_left_alone_and_why() {
     assert_eq!(pi("i2c-1-mux (chan_id 0)", "../platform/soc/fe804000.i2c/i2c-1/1-0070/channel-0/i2c-3"), None);
     assert!(pi("fef04500.i2c", "../platform/soc/fef04500.i2c/i2c-20").is_some());
     assert!(pi("107d508200.i2c", "../platform/axi/107d508200.i2c/i2c-13").is_some());
+    assert!(pi("bcm2835 (i2c@7e805000)", "../platform/soc/3f805000.i2c/i2c-2").unwrap().contains("display"));
+    assert!(pi("bcm2835 (i2c@7e205000)", "../platform/soc/3f205000.i2c/i2c-0").unwrap().contains("camera"));
     assert!(pi("i2c-22-mux (chan_id 0)", "../platform/soc/soc:i2c0mux/i2c-0").is_some());
     let laptop = |adapter: &str, place: &str| leave_alone(adapter, place, false);
     assert!(laptop("i915 gmbus dpb", "../pci0000:00/0000:00:02.0/i2c-1").is_some());
