@@ -30,6 +30,9 @@ write_apt_conf() { # write_apt_conf ARCHITECTURE FOREIGN...
 # apt with lists and a cache of its own, and none of this machine's packages.
 apt_apart() { APT_CONFIG=$work/apt.conf apt-get -q -o Dpkg::Use-Pty=0 "$@"; }
 
+# What the lists say that were fetched.
+apt_list() { APT_CONFIG=$work/apt.conf apt-cache "$@"; }
+
 # Fetches packages with everything they need into $work/cache/archives.
 fetch_closure() { apt_apart install --yes --download-only "$@" >/dev/null; }
 
@@ -39,17 +42,22 @@ unpack() { # unpack FOLDER FILE...
   for file; do dpkg-deb --fsys-tarfile "$file" | tar -x --no-same-owner -C "$folder" || return 1; done
 }
 
-# The kernel is newer than Debian 13's, which has no gpio-sim; everything else is Debian 13's own.
+# Debian's newest kernel for this suite, because its own has no gpio-sim. Its name has the version in it, and how it is
+# cut into packages has changed: both are asked of the list that is valid now. What it needs besides, it does not need here.
 kernel_packages() {
-  local name
-  name=$(APT_CONFIG=$work/apt.conf apt-cache -o APT::Default-Release="$suite-backports" depends linux-image-arm64:arm64 |
-    sed -n 's/.*Depends: linux-image-\([0-9][^:]*\).*/\1/p' | head -n 1)
-  [ -n "$name" ] && printf '%s\n' "linux-base-$name" "linux-binary-$name" "linux-modules-$name"
+  local release image
+  release=$(apt_list policy linux-image-arm64:arm64 | sed -n "s/.* $suite-backports\/main .*/$suite-backports/p" | head -n 1)
+  image=$(apt_list -o APT::Default-Release="${release:-$suite}" depends linux-image-arm64:arm64 |
+    sed -n 's/.*Depends: \(linux-image-[0-9][^:]*\).*/\1/p' | head -n 1)
+  [ -n "$image" ] || return 1
+  echo "$image"
+  apt_list depends "$image:arm64" | sed -n "s/.*Depends: \(linux-[a-z]*-${image#linux-image-}\).*/\1/p" | sort -u
 }
 
 # Fetches and unpacks everything into $1.
 fetch_emulator() {
   local kernel package arm=()
+  rm -rf "$work" "$1"
   write_apt_conf "$(dpkg --print-architecture)" arm64
   apt_apart update >/dev/null || return 1
   kernel=$(kernel_packages) || { say "Debian has no kernel for arm64"; return 1; }
@@ -61,19 +69,22 @@ fetch_emulator() {
 
 # Sets $emulator to a folder with `packages` and `boot`, and makes it if it is not there.
 make_emulator() {
+  local old
   emulator=$cache/pi-$(cat scripts/emulator.sh tests/pi/stage.py | sha256sum | cut -c 1-12)
   [ ! -e "$emulator/made" ] || return 0
   have apt-get || cannot "the emulator comes from Debian's packages"
   [ -e "$keyring" ] || cannot "Debian's archive keys ($keyring) are not here"
-  rm -rf "$cache"/pi-*
   mkdir -p "$emulator/boot"
   work=$emulator/work
   say "fetching kernel and emulator ..."
-  fetch_emulator "$emulator/packages" || cannot "kernel and emulator cannot be had"
+  # A mirror that is just taking in a new kernel names one that it does not have yet, or no longer: once more, with the
+  # lists of a moment later.
+  fetch_emulator "$emulator/packages" || fetch_emulator "$emulator/packages" || cannot "kernel and emulator cannot be had"
   python3 -B tests/pi/stage.py "$emulator/packages" "$emulator/boot" || return 1
   # Most of a kernel's modules are for other machines.
   rm -rf "$work" "$emulator/packages/arm64"
   touch "$emulator/made"
+  for old in "$cache"/pi-*; do [ "$old" = "$emulator" ] || rm -rf "$old"; done
 }
 
 # What checks on it need of this machine.

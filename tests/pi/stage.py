@@ -62,28 +62,30 @@ def kernel_modules(folder):
     return {path.name.split(".ko")[0].replace("-", "_"): path for path in folder.rglob("*.ko*")}
 
 
-def with_dependencies(wanted, paths, done):
+def with_dependencies(wanted, paths, built_in, done):
     """Yields names and contents in the order of loading; what is built into the kernel has no file."""
     name = wanted.replace("-", "_")
-    if name in done or name not in paths:
+    if name in done or name in built_in:
         return
+    assert name in paths, f"this kernel has no {wanted}"
     done.add(name)
     data = paths[name].read_bytes()
     data = lzma.decompress(data) if paths[name].suffix == ".xz" else data
     needs = re.search(rb"\0depends=([^\0]*)\0", data)
     for other in filter(None, needs.group(1).decode().split(",")):
-        yield from with_dependencies(other, paths, done)
+        yield from with_dependencies(other, paths, built_in, done)
     yield name, data
 
 
 def make_base(packages, out):
     arm = packages / "arm64"
     modules, = (arm / "usr/lib/modules").iterdir()
-    archive, done = Archive(), set()
+    paths, archive, done = kernel_modules(modules), Archive(), set()
+    built_in = {pathlib.Path(line).stem.replace("-", "_") for line in (modules / "modules.builtin").read_text().split()}
     for list_name, all_wanted in MODULES.items():
         order = []
         for wanted in all_wanted:
-            for name, data in with_dependencies(wanted, kernel_modules(modules), done):
+            for name, data in with_dependencies(wanted, paths, built_in, done):
                 archive.file(f"modules/{name}.ko", data)
                 order.append(name + "\n")
         archive.file(f"modules/{list_name}", "".join(order).encode())
@@ -94,16 +96,17 @@ def make_base(packages, out):
     for folder in ("proc", "sys", "dev", "tmp", "run", "etc", "card", "var/lib/weir"):
         archive.put(folder, b"", stat.S_IFDIR | 0o755)
     (out / "base.cpio").write_bytes(archive.bytes())
-    (out / "kernel").write_bytes((modules / "vmlinuz").read_bytes())
-    make_device_trees(packages, modules, out)
+    image, = [*(arm / "boot").glob("vmlinuz-*"), *modules.glob("vmlinuz")]
+    (out / "kernel").write_bytes(image.read_bytes())
+    make_device_trees(packages, arm, out)
     print(f"kernel {modules.name}, {len(done)} modules")
 
 
-def make_device_trees(packages, modules, out):
+def make_device_trees(packages, arm, out):
     """Debian's, without Bluetooth, as Raspberry Pi OS has it with `dtoverlay=disable-bt`: it would take the serial port.
     That for the card has no DMA there: on a machine that is busy the driver gives up on a transfer while the emulated
     DMA still ends it, and falls over that."""
-    tree, = modules.rglob("bcm2837-rpi-3-b.dtb")
+    tree, = arm.rglob("bcm2837-rpi-3-b.dtb")
     for name, edits in {"board": [], "card": [("-d", "/soc/mmc@7e202000", "dmas", "dma-names")]}.items():
         file = out / f"{name}.dtb"
         file.write_bytes(tree.read_bytes())
