@@ -22,6 +22,8 @@ mod link;
 mod outbox;
 mod past;
 mod place;
+#[cfg(test)]
+mod proof;
 pub mod record;
 mod roster;
 pub mod rules;

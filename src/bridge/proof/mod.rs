@@ -1,0 +1,43 @@
+//! A bridge's link against a cloud that does everything a cloud may do, and a gateway that dies at any moment.
+//!
+//! One seed is one story: messages, broken and mute links, refusals, kills and power cuts, in paused time, with the
+//! real store on a simulated disk. Whenever the link is good for a while everything has to arrive: what stands still is
+//! a fault, however much is on the disk.
+//!
+//! `WEIR_BRIDGE_SEEDS=10000 cargo test --profile fuzz --lib bridge::proof` plays more of them.
+
+mod cloud;
+mod rig;
+
+use self::rig::Rig;
+
+/// Stories per test run, unless `WEIR_BRIDGE_SEEDS` says otherwise.
+const SEEDS: u64 = 300;
+/// Things that happen in each.
+const STEPS: usize = 25;
+
+async fn story(seed: u64) -> Result<(), String> {
+    let mut rig = Rig::new(seed).await;
+    for step in 0..STEPS {
+        rig.step().await.map_err(|broken| format!("seed {seed} step {step}: {broken}"))?;
+    }
+    rig.end().await.map_err(|broken| format!("seed {seed} at the end: {broken}"))
+}
+
+#[test]
+fn nothing_stands_still_is_lost_or_overtaken_whatever_happens() {
+    let seeds = std::env::var("WEIR_BRIDGE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
+    let next = std::sync::atomic::AtomicU64::new(0);
+    let some = || {
+        while let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+            && seed < seeds
+        {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+            runtime.expect("a runtime").block_on(story(seed)).expect("the promise holds");
+        }
+    };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(some)).collect();
+        all.into_iter().for_each(|one| one.join().expect("no story ends badly"));
+    });
+}
