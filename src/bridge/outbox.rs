@@ -147,7 +147,7 @@ impl Outbox {
         let moved = self.chains[lanes::main(class)].take_moved();
         moved.into_iter().for_each(|(first, last)| switch.moved(first, last));
         let old = || self.waits(lanes::main(class), topic) != Waits::No;
-        let passes = switch.passes(pass, topic, main, old);
+        let passes = switch.passes(pass, topic, (main, express), old);
         let lane = if passes { lanes::express(class) } else { lanes::main(class) };
         let sequence = self.chains[lane].offer(record, settled).map_err(|full| (lane, full))?;
         if !passes {

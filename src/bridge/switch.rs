@@ -2,7 +2,8 @@
 //!
 //! Records go to the main chain. While that has a backlog and the link is good, records of topics that
 //! certainly have nothing waiting in it go to the express chain, which is sent first: what is new passes
-//! the backlog, and what is acknowledged stays a prefix of each chain.
+//! the backlog, and what is acknowledged stays a prefix of each chain. When the link fails in the middle of a long
+//! backlog a few more go there, so that a short break does not put every topic behind all that is left of it.
 //!
 //! Invariant: a topic never has something in the express chain that is newer than something it has in the
 //! main chain, and a record of the main chain is sent only when everything is acknowledged that was in the
@@ -17,6 +18,10 @@ const ROW: usize = 1 << 14;
 
 /// Barriers that are told apart; more are drawn together, which only makes them stricter.
 const BARRIERS: usize = 32;
+
+/// While the link fails, a backlog counts when it is longer than this, which may have been on its way only, and so
+/// many records may wait in the express chain.
+const FEW: u64 = 256;
 
 /// Where a chain begins and ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +72,8 @@ struct Barrier {
 #[derive(Debug)]
 pub(super) struct Switch {
     open: bool,
+    alive: bool,
+    few: u64,
     /// Topics of the main chain, from `known_from` on.
     table: Table,
     /// What is before it in the main chain is of an earlier run.
@@ -78,8 +85,14 @@ pub(super) struct Switch {
 impl Switch {
     /// For chains as an earlier run has left them.
     pub(super) fn new(main: Ends, express: Ends) -> Self {
-        let mut switch =
-            Self { open: false, table: Table::default(), known_from: main.next, barriers: VecDeque::new() };
+        let mut switch = Self {
+            open: true,
+            alive: false,
+            few: FEW,
+            table: Table::default(),
+            known_from: main.next,
+            barriers: VecDeque::new(),
+        };
         switch.raise(0, express);
         switch
     }
@@ -87,15 +100,21 @@ impl Switch {
     /// Decides whether the express chain is used from now on. `alive`: the cloud acknowledges what it is sent;
     /// `behind`: the main chain has a backlog.
     pub(super) fn steer(&mut self, alive: bool, behind: bool, express: Ends) {
-        self.open = alive && (behind || (self.open && express.len() > 0));
+        self.open = behind || (self.open && express.len() > 0);
+        self.alive = alive;
     }
 
-    /// Whether a record of this topic goes to the express chain. `old`: whether the topic may be among the
-    /// records of an earlier run that wait in the main chain.
-    pub(super) fn passes(&self, pass: Pass, topic: u64, main: Ends, old: impl FnOnce() -> bool) -> bool {
+    fn is_open(&self, (main, express): (Ends, Ends)) -> bool {
+        self.open && (self.alive || (main.len() > self.few && express.len() < self.few))
+    }
+
+    /// Whether a record of this topic goes to the express chain; `ends` are those of main and express. `old`: whether
+    /// the topic may be among the records of an earlier run that wait in the main chain.
+    pub(super) fn passes(&self, pass: Pass, topic: u64, ends: (Ends, Ends), old: impl FnOnce() -> bool) -> bool {
+        let main = ends.0;
         let waits = || self.table.last(topic) >= main.first || (main.first < self.known_from && old());
         match pass {
-            _ if !self.open => false,
+            _ if !self.is_open(ends) => false,
             Pass::Nothing => false,
             Pass::Others => !waits(),
             Pass::Everything => true,
@@ -150,7 +169,7 @@ mod tests {
     const EMPTY: Ends = Ends { first: 1, next: 1 };
 
     #[test]
-    fn only_a_backlog_on_a_good_link_opens_it_and_it_closes_when_nothing_waits() {
+    fn a_backlog_opens_it_and_it_closes_when_nothing_waits() {
         let mut switch = Switch::new(EMPTY, EMPTY);
         for (alive, behind, express, open) in [
             (true, false, EMPTY, false),
@@ -160,9 +179,10 @@ mod tests {
             (true, false, ends(2, 3), false),
             (true, true, ends(2, 3), true),
             (false, true, ends(2, 3), false),
+            (true, false, ends(2, 3), true),
         ] {
             switch.steer(alive, behind, express);
-            assert_eq!(switch.passes(Pass::Others, 7, EMPTY, || false), open, "{behind} {express:?}");
+            assert_eq!(switch.passes(Pass::Others, 7, (EMPTY, express), || false), open, "{behind} {express:?}");
         }
     }
 
@@ -171,12 +191,25 @@ mod tests {
         let mut switch = Switch::new(ends(1, 5), EMPTY);
         switch.steer(true, true, EMPTY);
         switch.went_main(7, 5, EMPTY);
-        let passes = |switch: &Switch, topic, first, old| switch.passes(Pass::Others, topic, ends(first, 6), || old);
+        let both = |first| (ends(first, 6), EMPTY);
+        let passes = |switch: &Switch, topic, first, old| switch.passes(Pass::Others, topic, both(first), || old);
         assert!(!passes(&switch, 7, 5, false) && passes(&switch, 7, 6, true), "its last record is acknowledged");
         assert!(passes(&switch, 8, 5, true), "nothing is left of the earlier run");
         assert!(!passes(&switch, 8, 4, true) && passes(&switch, 8, 4, false), "it depends on what the store knows");
-        assert!(switch.passes(Pass::Everything, 7, ends(1, 6), || true));
-        assert!(!switch.passes(Pass::Nothing, 8, ends(5, 6), || false));
+        assert!(switch.passes(Pass::Everything, 7, both(1), || true));
+        assert!(!switch.passes(Pass::Nothing, 8, both(5), || false));
+    }
+
+    #[test]
+    fn a_link_that_fails_in_a_long_backlog_leaves_it_open_for_a_few() {
+        let mut switch = Switch::new(ends(1, 5000), EMPTY);
+        let passes = |switch: &Switch, main, express| switch.passes(Pass::Others, 7, (main, express), || false);
+        assert!(passes(&switch, ends(1, 5000), EMPTY), "it is so from the start");
+        switch.steer(false, true, EMPTY);
+        assert!(passes(&switch, ends(1, 5000), ends(1, FEW)) && !passes(&switch, ends(1, 5000), ends(1, FEW + 1)));
+        assert!(!passes(&switch, ends(1, FEW), EMPTY), "that was only on its way");
+        switch.steer(true, true, EMPTY);
+        assert!(passes(&switch, ends(1, FEW), ends(1, 5000)), "it goes again");
     }
 
     #[test]
@@ -186,7 +219,7 @@ mod tests {
         switch.went_main(7, 3, EMPTY);
         switch.went_main(8, 20, EMPTY);
         switch.moved(1, 10);
-        let passes = |topic, first| switch.passes(Pass::Others, topic, ends(first, 21), || false);
+        let passes = |topic, first| switch.passes(Pass::Others, topic, (ends(first, 21), EMPTY), || false);
         assert_eq!([passes(7, 10), passes(7, 11), passes(8, 20)], [false, true, false]);
     }
 
@@ -260,11 +293,11 @@ mod tests {
     proptest! {
         #[test]
         fn the_order_of_a_topic_holds_whatever_happens(steps in prop::collection::vec(steps(), 1..200)) {
-            let (mut chains, mut switch) = (Chains::default(), Switch::new(EMPTY, EMPTY));
+            let (mut chains, mut switch) = (Chains::default(), Switch { few: 3, ..Switch::new(EMPTY, EMPTY) });
             for (number, step) in (0..).zip(steps) {
                 let (main, express) = chains.ends();
                 match step {
-                    Step::Offer(topic) if switch.passes(Pass::Others, topic.into(), main, || true) => {
+                    Step::Offer(topic) if switch.passes(Pass::Others, topic.into(), (main, express), || true) => {
                         chains.express.push_back((topic, number));
                     }
                     Step::Offer(topic) => {
