@@ -333,10 +333,12 @@ impl Pending {
         records
     }
 
-    /// Like [`Pending::read`], when nothing that is asked for can be on the disk; else nothing.
+    /// Like [`Pending::read`], when nothing that is asked for can be on the disk; else nothing. What is missing here
+    /// although it has got a sequence is the owner's to tell.
     pub(crate) fn read_newest(&mut self, from: u64, max_bytes: usize, start: u32) -> Option<Vec<Record>> {
         let from = from.max(self.ack + 1);
-        (self.stored < from).then(|| self.read(from.max(self.first()), max_bytes, start))
+        let newest = (self.stored < from).then(|| self.read(from.max(self.first()), max_bytes, start));
+        newest.filter(|records| !records.is_empty() || from >= self.next)
     }
 
     /// The oldest item, which is not handed out by that.

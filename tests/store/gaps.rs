@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use weir::store::disk::sim::SimDisk;
-use weir::store::{Cause, Chain, ChainStatus, Gap, NotDropped, Settled, Store};
+use weir::store::{Cause, Chain, ChainStatus, Gap, NotDropped, Settings, Settled, Store, WhenFull};
 
 use crate::support::{all, chain, open, put, settings, soon, until};
 
@@ -185,4 +185,25 @@ async fn what_a_removed_bridge_left_behind_is_deleted_for_good_and_told() {
     assert_eq!(all(&kept).await.len(), 1);
     assert_eq!(put(&old, b"a new bridge of that name").await, Settled::Durable);
     assert_eq!(all(&old).await.iter().map(|it| it.sequence).collect::<Vec<_>>(), [41]);
+}
+
+/// The last records of a chain may be refused after they have got their sequences. Nothing comes behind them that would
+/// show the hole: whoever reads on is told of it all the same.
+#[tokio::test]
+async fn what_was_refused_at_the_end_of_a_chain_is_known_to_be_missing() {
+    let store = open(SimDisk::new(1), Settings { when_full: WhenFull::Reject, ..settings() });
+    let chain = chain(&store, "cloud", 2);
+    let mut kept = 0;
+    while put(&chain, &[7; 3000]).await == Settled::Durable {
+        kept += 1;
+    }
+    assert_eq!((chain.next_sequence(), chain.last_missing()), (kept + 2, 0));
+    assert_eq!(soon(chain.read(kept + 1, 1000)).await.unwrap(), []);
+    assert_eq!(chain.last_missing(), kept + 1);
+    let gap = chain.gaps()[0];
+    assert_eq!((gap.first, gap.last, gap.cause), (kept + 1, kept + 1, Cause::NotKept));
+    chain.ack(kept + 1);
+    let books = || store.status().chains[0].clone();
+    until(|| books().acknowledged == kept).await;
+    assert_eq!((books().stored, books().waiting, books().dropped.total()), (kept + 1, 0, 1));
 }

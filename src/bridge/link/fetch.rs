@@ -16,7 +16,15 @@ const READ_BYTES: usize = 64 * 1024;
 /// How long to wait after a read that gave nothing.
 const NOTHING_THERE: Duration = Duration::from_millis(100);
 
-type Read = Pin<Box<dyn Future<Output = Result<Vec<Record>, ReadError>> + Send>>;
+/// What a read gave.
+pub(super) enum Fetched {
+    /// Nothing or something, in order.
+    Records(Vec<Record>),
+    /// Nothing up to this sequence, where the last records are missing for good: they were dropped, or refused after all.
+    Gone(u64),
+}
+
+type Read = Pin<Box<dyn Future<Output = Result<Fetched, ReadError>> + Send>>;
 
 /// The reads under way.
 #[derive(Default)]
@@ -27,17 +35,7 @@ impl Fetches {
     pub(super) fn start(&mut self, lane: usize, chain: &Chain, from: u64) {
         if self.0[lane].is_none() {
             let chain = chain.clone();
-            self.0[lane] = Some(Box::pin(async move {
-                if let Some(before) = from.checked_sub(1) {
-                    chain.more(before).await;
-                }
-                let records = chain.read(from, READ_BYTES).await;
-                if records.as_ref().is_ok_and(Vec::is_empty) {
-                    // All that was there is gone meanwhile; the next look must not come at once.
-                    sleep(NOTHING_THERE).await;
-                }
-                records
-            }));
+            self.0[lane] = Some(Box::pin(read(chain, from)));
         }
     }
 
@@ -47,7 +45,7 @@ impl Fetches {
     }
 
     /// The next read that ends. Dropping this loses nothing.
-    pub(super) async fn next(&mut self) -> (usize, Result<Vec<Record>, ReadError>) {
+    pub(super) async fn next(&mut self) -> (usize, Result<Fetched, ReadError>) {
         poll_fn(|context| {
             for (lane, slot) in self.0.iter_mut().enumerate() {
                 if let Some(Poll::Ready(end)) = slot.as_mut().map(|read| read.as_mut().poll(context)) {
@@ -59,4 +57,22 @@ impl Fetches {
         })
         .await
     }
+}
+
+async fn read(chain: Chain, from: u64) -> Result<Fetched, ReadError> {
+    if let Some(before) = from.checked_sub(1) {
+        chain.more(before).await;
+    }
+    // What comes later may be there in a moment.
+    let newest = chain.next_sequence().saturating_sub(1);
+    let records = chain.read(from, READ_BYTES).await?;
+    if records.is_empty() {
+        let gone = chain.last_missing().min(newest);
+        if gone >= from {
+            return Ok(Fetched::Gone(gone));
+        }
+        // All that was there is gone meanwhile; the next look must not come at once.
+        sleep(NOTHING_THERE).await;
+    }
+    Ok(Fetched::Records(records))
 }

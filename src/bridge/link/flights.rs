@@ -10,6 +10,9 @@ use crate::store::Gap;
 /// The packet id of our one SUBSCRIBE; publishes never use it.
 pub(super) const SUBSCRIBE_ID: u16 = u16::MAX;
 
+/// Records on their way at once, at most: some packet ids stay free for what else is published.
+pub(super) const MOST_FLYING: usize = 65_000;
+
 /// The slowest link that is not taken for dead, in bytes per second: unacknowledged data gets the time
 /// that it would need there.
 const SLOWEST_BYTES_PER_S: u32 = 8192;

@@ -38,7 +38,7 @@ use crate::store::{Cause, Gap, ReadError, Record};
 use asides::Asides;
 use batch::Batches;
 use bucket::Bucket;
-use fetch::Fetches;
+use fetch::{Fetched, Fetches};
 use flights::{Flights, SUBSCRIBE_ID};
 use lane::Lane;
 use pipe::{Pipe, Turn};
@@ -187,8 +187,9 @@ impl<'a> Link<'a> {
             hold: [None; LANES],
             batches: Default::default(),
             urgent: false,
-            level: core.level(),
+            // In this order: a change in between is seen twice rather than never.
             levels: core.budget.as_ref().map(|budget| budget.levels()),
+            level: core.level(),
             arrived: now,
             asleep: false,
             fetches: Fetches::default(),
@@ -237,7 +238,7 @@ impl<'a> Link<'a> {
             let wake = self.on_time(now)?;
             tokio::select! {
                 turn = self.pipe.turn(self.parked.is_none()) => self.turned(turn?)?,
-                (lane, records) = self.fetches.next() => self.fed(lane, records?),
+                (lane, fetched) = self.fetches.next() => self.fed(lane, fetched?),
                 aside = self.asides.next() => self.left(aside),
                 () = self.core.outbox.news.notified() => self.learn_gaps(),
                 Some(kept) = keeps.recv() => self.kept(kept)?,
@@ -290,8 +291,13 @@ impl<'a> Link<'a> {
     }
 
     /// Records that were read for `lane`.
-    fn fed(&mut self, lane: usize, records: Vec<Record>) {
-        self.lanes[lane].feed(records.into_iter().map(|record| (record.sequence, record)));
+    fn fed(&mut self, lane: usize, fetched: Fetched) {
+        match fetched {
+            Fetched::Records(records) => {
+                self.lanes[lane].feed(records.into_iter().map(|record| (record.sequence, record)));
+            }
+            Fetched::Gone(upto) => self.lanes[lane].pass(upto),
+        }
     }
 
     /// Does what is due, and says when to look again.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::batch::{self, Company};
-use super::flights::Cargo;
+use super::flights::{Cargo, MOST_FLYING};
 use super::judge::{Judged, Now, judge};
 use super::lane::Lane;
 use super::{End, Link, outgoing};
@@ -91,7 +91,7 @@ impl Link<'_> {
 
     fn has_window(&self) -> bool {
         let most = self.core.settings.in_flight.min(self.welcome.receive_max);
-        let window = if self.probe { 1 } else { usize::from(most.max(1)) };
+        let window = if self.probe { 1 } else { usize::from(most.max(1)).min(MOST_FLYING) };
         let small = self.flights.bytes() < FLYING_BYTES;
         self.flights.len() < window && small && self.pipe.outbox.len() < OUTBOX_BYTES
     }

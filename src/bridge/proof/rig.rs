@@ -36,6 +36,8 @@ use crate::store::{self, Store, WhenFull};
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Time goes on in steps between these, the longer the less happens.
 const TICKS: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(320)];
+/// Bytes of a segment.
+const SEGMENT: u64 = 16 << 10;
 /// As often the link may be woken without any time passing.
 const TURNS: usize = 20_000;
 
@@ -63,6 +65,9 @@ pub(super) struct Rig {
     past: Past,
     /// The cloud refuses some for a while. Those are overtaken, and come again with all that overtook them.
     refuses: bool,
+    /// The store is small and messages are large: some go for others, or are refused.
+    small: bool,
+    when_full: WhenFull,
     session: Option<Session>,
     woken: Arc<Flag>,
     cloud: Cloud,
@@ -104,21 +109,20 @@ fn story_settings(rng: &mut Rng) -> Settings {
     }
 }
 
-fn open(disk: &SimDisk) -> Store {
+fn open(disk: &SimDisk, (small, when_full): (bool, WhenFull)) -> Store {
     let settings = store::Settings {
         dir: Default::default(),
-        max_size: 64 << 20,
-        segment_size: 64 << 10,
+        max_size: if small { 128 << 10 } else { 64 << 20 } + (6 * SEGMENT),
+        segment_size: SEGMENT,
         // What is offered goes to the disk at once, unless the link is quicker.
         max_loss: Duration::ZERO,
-        when_full: WhenFull::DropOldest,
+        when_full,
         max_commits_per_s: 100_000,
     };
     Store::open_labelled(Box::new(disk.clone()), settings, labelled).expect("the disk is good")
 }
 
-fn core(disk: &SimDisk, hub: &Hub, settings: &Settings, clock: &Clock) -> Core {
-    let store = open(disk);
+fn core(store: Store, hub: &Hub, settings: &Settings, clock: &Clock) -> Core {
     let rules = Rules::new(&Name::new("shed").expect("a name"), settings);
     let chains = std::array::from_fn(|lane| store.chain(lanes::key(&settings.name, lane)));
     let dead = store.chain(lanes::dead_letters(&settings.name));
@@ -136,8 +140,9 @@ impl Rig {
         let stamp =
             Stamp { wall_ms: 1_790_000_000_000, mono_ms: 1, boot: BootId([1; 16]), quality: TimeQuality::Synced };
         let clock = Clock::by_hand(stamp);
-        let core = Arc::new(core(&disk, &hub, &settings, &clock.0));
-        let refuses = rng.u8(0..4) == 0;
+        let (refuses, small) = (rng.u8(0..4) == 0, rng.u8(0..4) == 0);
+        let when_full = if rng.bool() { WhenFull::DropOldest } else { WhenFull::Reject };
+        let core = Arc::new(core(open(&disk, (small, when_full)), &hub, &settings, &clock.0));
         let cloud = Cloud::new(rng.u64(..));
         Self {
             rng,
@@ -148,6 +153,8 @@ impl Rig {
             clock,
             past: Past::new(1),
             refuses,
+            small,
+            when_full,
             session: None,
             woken: Arc::default(),
             cloud,
@@ -184,7 +191,8 @@ impl Rig {
 
     fn offer(&mut self) -> Result<(), String> {
         let topics = self.rng.usize(1..TOPICS.len() + 1);
-        for _ in 0..self.rng.usize(1..60) {
+        let most = if self.rng.u8(0..12) == 0 { 700 } else { 60 };
+        for _ in 0..self.rng.usize(1..most) {
             self.offer_one(topics);
             if self.rng.u8(0..20) == 0 {
                 self.settle()?;
@@ -202,7 +210,8 @@ impl Rig {
         let number = self.numbers.entry(topic).or_default();
         *number += 1;
         let (number, receipt) = (*number, Receipt::new());
-        let message = Message::own(Topic::new(topic).expect("a topic"), number.to_string().as_bytes());
+        let padding = ".".repeat(if self.small { self.rng.usize(0..2000) } else { 0 });
+        let message = Message::own(Topic::new(topic).expect("a topic"), format!("{number}{padding}").as_bytes());
         let message = Arc::new(message.with_qos(Qos::AtLeastOnce));
         // What is not taken is not acknowledged either.
         drop(self.core.outbox.offer(&message, Some(receipt.ticket())));
@@ -251,7 +260,8 @@ impl Rig {
         self.collect();
         self.open.clear();
         self.past = Past::new(1);
-        self.core = Arc::new(core(&self.disk, &self.hub, &self.settings, &self.clock.0));
+        self.core =
+            Arc::new(core(open(&self.disk, (self.small, self.when_full)), &self.hub, &self.settings, &self.clock.0));
     }
 
     fn change_mood(&mut self) {
@@ -363,7 +373,7 @@ impl Rig {
             }
             seen.push(*number);
         }
-        if self.core.backlog() > 0 {
+        if self.core.backlog() > 0 || self.small {
             return Ok(());
         }
         let promised = self.safe.iter().filter(|(topic, _)| !topic.starts_with("qos0") && !topic.ends_with("bad"));

@@ -130,6 +130,11 @@ impl Chain {
         self.view(|view| view.gaps.clone())
     }
 
+    /// The last sequence that is known never to come; 0 when none is.
+    pub fn last_missing(&self) -> u64 {
+        self.view(|view| view.gaps.iter().map(|gap| gap.last).max().unwrap_or(0))
+    }
+
     /// The gaps that the receiver does not know yet. From now on what comes later is another gap; one that
     /// grew in this very moment stays untold whatever is said about it, and is here again, larger.
     pub fn untold(&self) -> Vec<Gap> {

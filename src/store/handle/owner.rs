@@ -130,7 +130,22 @@ fn read(
     if !records.is_empty() {
         return Ok(records);
     }
-    Ok(cell.with(|state| state.read(from.max(state.first()), max_bytes, shared.start)))
+    let records = cell.with(|state| state.read(from.max(state.first()), max_bytes, shared.start));
+    if records.is_empty() {
+        tell_refused(engine, index, cell);
+    }
+    Ok(records)
+}
+
+/// The last records were refused after they had got their sequences: a gap as soon as somebody misses them, and not
+/// only when the next one is written.
+fn tell_refused(engine: &mut Engine, index: usize, cell: &Cell) {
+    let (waiting, ack, next) = cell.with(|state| (state.len(), state.ack, state.next));
+    let expected = engine.chains[index].next().max(ack + 1);
+    if waiting == 0 && expected < next && engine.ready() && !engine.failing {
+        // An error is counted and logged; whoever misses them asks again.
+        engine.tell_not_kept(index, expected, next - 1).ok();
+    }
 }
 
 fn publish(engine: &Engine, shared: &Shared) {
