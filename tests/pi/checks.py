@@ -1,23 +1,16 @@
 """What must be true of weir on the emulated Pi. Each check says what it saw, or raises."""
 
-import calendar
 import re
 import time
 
+import books
 import machine
+from books import is_reading, wall_s
 
-# What is younger than that when the power goes may be lost: `max_loss` is 1 s, and an emulated processor halts at times.
-YOUNG_S = 3
 SENSORS = ["board/temperature", "diode/temperature", "diode/remote_1", "zones/temperature", "zones/external_1",
            "zones/external_2", "air/temperature", "air/pressure"]
 # The clock inside is that far behind until the test sets it.
 BEHIND_S = 150 * 86400
-
-
-def wall_s(stamp):
-    """Seconds since 1970 of `2026-11-22T10:15:00.123Z`."""
-    whole, fraction = stamp.rstrip("Z").split(".")
-    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float("0." + fraction)
 
 
 class Checks:
@@ -33,8 +26,6 @@ class Checks:
         now = time.time() - BEHIND_S
         # As on a Pi: the clock goes on from where it was saved, and the time service has not yet answered.
         self.pi.shell(f"date -u -s @{int(now)} >/dev/null; mkdir -p /run/systemd/timesync")
-        self.pi.shell("cd /sys/kernel/config/gpio-sim && mkdir door door/bank && echo 8 >door/bank/num_lines "
-                      "&& echo door >door/bank/label && echo 1 >door/live")
         began = self.start_weir()
         self.hub = connect()
         first = self.hub.wait("a reading of each chip", self.first_readings)
@@ -54,6 +45,12 @@ class Checks:
         said = self.pi.shell(f"kill -{signal} $(cat /run/weir.pid); wait $(cat /run/weir.pid); echo ended=$?")
         return int(re.search(r"ended=(\d+)", said).group(1))
 
+    def kill_weir(self):
+        """Ends it by force, and notes when."""
+        now = self.pi.shell("now=$(adjtimex); kill -KILL $(cat /run/weir.pid); echo $now; ! wait $(cat /run/weir.pid)")
+        seconds, microseconds = re.search(r"tv_sec: +(\d+).*tv_usec: +(\d+)", now, re.S).groups()
+        return books.Run(self.hub.messages, int(seconds) + int(microseconds) / 1e6)
+
     def first_readings(self):
         found = [self.hub.on(f"pi/{sensor}") for sensor in SENSORS]
         return all(found) and [messages[0] for messages in found]
@@ -62,7 +59,7 @@ class Checks:
         """Nothing goes to the cloud before the clock is set; then everything, with the time it was really taken at."""
         seen = len(self.hub.messages)
         self.hub.wait("five more", lambda: len(self.hub.on("pi/board/temperature", seen)) >= 5)
-        early = {message.topic: message.payload for message in self.at_cloud.messages if self.is_reading(message)}
+        early = {message.topic: message.payload for message in self.at_cloud.messages if is_reading(message)}
         assert not early, f"left before the clock was set: {early}"
         before = self.hub.on("pi/board/temperature")
         self.pi.shell(f"date -u -s @{time.time():.0f} >/dev/null; touch /run/systemd/timesync/synchronized")
@@ -155,28 +152,12 @@ class Checks:
         self.read_more(10)
         self.pi.drive(22, False)
         connections = self.hub.connections
-        assert self.end_weir("KILL") == 128 + 9
-        killed = self.readings(self.hub.messages)
+        killed = self.kill_weir()
         self.start_weir()
         self.hub.wait("the hub is back", lambda: self.hub.connections > connections and self.hub.socket)
         self.read_more(10)
         self.cloud.start()
-        return self.everything_arrives([killed], self.readings(self.hub.messages))
-
-    def everything_arrives(self, killed, seen):
-        """All that local clients have `seen` is at the cloud. Each run in `killed` may lack what was so young when it
-        ended that it was not yet written: that was acknowledged to nobody."""
-        young = set()
-        for run in killed:
-            end_s = max(wall_s(time) for _, time, _ in run)
-            young |= {one for one in run if wall_s(one[1]) > end_s - YOUNG_S}
-        missing = lambda: seen - young - self.arrived()
-        try:
-            self.at_cloud.wait("everything", lambda: not missing(), 240)
-        except TimeoutError:
-            raise AssertionError(f"{len(missing())} of {len(seen)} are missing: {sorted(missing())[:5]}") from None
-        lost = len(seen - self.arrived())
-        return f"{len(seen)} readings arrived but for {lost}, younger than {YOUNG_S} s when the end came"
+        return books.everything_arrives(self.at_cloud, books.readings(self.hub.messages), [killed])
 
     def read_more(self, count):
         since = len(self.hub.messages)
@@ -186,18 +167,6 @@ class Checks:
     def bridge_is(self, state):
         told = self.hub.on("pi/bridge/cloud/status")
         return told and told[-1].reading["state"] == state
-
-    @staticmethod
-    def is_reading(message):
-        return b'"seq"' in message.payload and b'"stale"' not in message.payload
-
-    def readings(self, messages):
-        """Topic, time and number of those that have the time that they will keep."""
-        found = ((message.topic.removeprefix("sites/"), message.reading) for message in messages if self.is_reading(message))
-        return {(topic, one["time"], one["seq"]) for topic, one in found if one.get("time_quality") != "unsynced"}
-
-    def arrived(self):
-        return self.readings(self.at_cloud.messages)
 
     @staticmethod
     def sequences(client, topic):

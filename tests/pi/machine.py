@@ -5,13 +5,15 @@ import pathlib
 import re
 import socket
 import subprocess
+import threading
 import time
 
 import stage
 
 # Longer than five times what the slowest step takes on two busy cores.
 PATIENCE_S = 300
-CHIPS = [("tmp105", 0x48, "t105"), ("tmp421", 0x4c, "t421"), ("emc1413", 0x18, "t1413"), ("dps310", 0x77, "air")]
+CHIPS = [("tmp105", 0x48, "t105"), ("tmp421", 0x4c, "t421"), ("emc1413", 0x18, "t1413"), ("dps310", 0x77, "air"),
+         ("ds1338", 0x68, "clock"), ("at24c-eeprom,rom-size=256", 0x50, "memory"), ("pca9548", 0x76, "switch")]
 # The GPIO block's registers as the processor sees them.
 FUNCTION_1, SET_0, CLEAR_0, LEVEL_0 = 0x3F200004, 0x3F20001C, 0x3F200028, 0x3F200034
 # No watchdog, no radio to wait for; rppal's registers are in /dev/mem where no /dev/gpiomem is.
@@ -19,15 +21,29 @@ COMMAND_LINE = "console=ttyS1,115200 rdinit=/init iomem=relaxed oops=panic panic
 
 
 class Line:
-    """A stream socket of QEMU, read up to what is waited for."""
+    """A stream socket of QEMU. It is read always, also while nobody waits for anything: who writes into a full one
+    stands still, and with its console the kernel does."""
 
     def __init__(self, path, process):
         self.socket, self.buffer, self.log = socket.socket(socket.AF_UNIX), b"", b""
+        self.news, self.ended = threading.Condition(), False
         end = time.monotonic() + PATIENCE_S
         while self.socket.connect_ex(str(path)) != 0:
             assert process.poll() is None, "QEMU ended"
             assert time.monotonic() < end, f"{path} does not appear"
             time.sleep(0.02)
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        got = b"all"
+        while got:
+            try:
+                got = self.socket.recv(65536)
+            except ConnectionError:
+                got = b""
+            with self.news:
+                self.buffer, self.log, self.ended = self.buffer + got, self.log + got, not got
+                self.news.notify_all()
 
     def send(self, text):
         self.socket.sendall(text.encode())
@@ -35,15 +51,13 @@ class Line:
     def until(self, pattern, patience_s=PATIENCE_S):
         """What matches `pattern`; everything up to it is taken."""
         pattern, end = re.compile(pattern.encode(), re.S), time.monotonic() + patience_s
-        while not (found := pattern.search(self.buffer)):
-            self.socket.settimeout(max(end - time.monotonic(), 0.01))
-            try:
-                got = self.socket.recv(65536)
-            except TimeoutError:
-                raise TimeoutError(f"no {pattern.pattern!r}; the last was {self.log[-500:]!r}") from None
-            assert got, f"QEMU has closed the line; the last was {self.log[-500:]!r}"
-            self.buffer, self.log = self.buffer + got, self.log + got
-        self.buffer = self.buffer[found.end():]
+        with self.news:
+            while not (found := pattern.search(self.buffer)):
+                assert not self.ended, f"QEMU has closed the line; the last was {self.log[-500:]!r}"
+                if (left := end - time.monotonic()) <= 0:
+                    raise TimeoutError(f"no {pattern.pattern!r}; the last was {self.log[-500:]!r}")
+                self.news.wait(left)
+            self.buffer = self.buffer[found.end():]
         return found
 
 

@@ -26,6 +26,7 @@ class Client:
     def __init__(self, port, name="", topics=()):
         self.port, self.name, self.topics = port, name, topics
         self.messages, self.news, self.ended, self.connections = [], threading.Condition(), False, 0
+        self.sent, self.confirmed = 0, set()
         self.socket = None
         self.thread = threading.Thread(target=self.live, daemon=True)
         self.thread.start()
@@ -74,6 +75,10 @@ class Client:
         return data
 
     def take(self, connection, first, body):
+        if first >> 4 == 4:
+            with self.news:
+                self.confirmed.add(body)
+                self.news.notify_all()
         if first >> 4 != 3:
             return
         length, = struct.unpack(">H", body[:2])
@@ -90,6 +95,21 @@ class Client:
         with self.news:
             send(self.socket, 0x30, text(topic) + payload.encode())
 
+    def confirm(self, topic, payload):
+        """Publishes with QoS 1; whether that was acknowledged before the connection ended."""
+        with self.news:
+            if not (connection := self.socket):
+                return False
+            self.sent += 1
+            number = struct.pack(">H", self.sent % 65535 + 1)
+            self.confirmed.discard(number)
+            try:
+                send(connection, 0x32, text(topic) + number + payload.encode())
+            except OSError:
+                return False
+            self.news.wait_for(lambda: number in self.confirmed or self.socket is not connection)
+            return number in self.confirmed
+
     def wait(self, what, find, patience_s=300):
         """The first true answer of `find`, asked again after each message."""
         end = time.monotonic() + patience_s
@@ -102,8 +122,8 @@ class Client:
                 self.news.wait(left)
             return answer
 
-    def ready(self):
-        self.wait(f"a connection to port {self.port}", lambda: self.socket, 120)
+    def ready(self, patience_s=120):
+        self.wait(f"a connection to port {self.port}", lambda: self.socket, patience_s)
         return self
 
     def on(self, topic, since=0):
