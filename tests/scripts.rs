@@ -38,6 +38,7 @@ fn every_script_parses_and_can_be_run() {
         ("sh", "scripts/deb/postrm"),
         ("bash", "scripts/emulator.sh"),
         ("bash", "scripts/pi"),
+        ("bash", "scripts/pi-card"),
         ("bash", ".ci/run"),
         ("sh", "scripts/serial-sensor"),
         ("sh", "scripts/crash-rounds"),
