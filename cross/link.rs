@@ -1,4 +1,5 @@
 //! What the linker is told beside Cargo's own: run by Cargo before it builds weir.
+#![allow(clippy::print_stdout, reason = "Cargo reads what a build script prints")]
 
 use std::env::var;
 
