@@ -164,9 +164,12 @@ fn messages(topic: String, payload: &[u8]) -> Vec<Message> {
         return number(payload).map(|number| (topic, number)).into_iter().collect();
     }
     let entries = batch::decode(payload, None).expect("a whole batch");
-    let message = |entry: batch::Entry| match entry.content {
-        batch::Content::Payload(payload) => Some((entry.topic.to_string(), number(&payload)?)),
-        batch::Content::Reading { .. } => None,
+    let message = |entry: batch::Entry| {
+        let number = match entry.content {
+            batch::Content::Payload(payload) => number(&payload)?,
+            batch::Content::Reading { value, .. } => value as u64,
+        };
+        Some((entry.topic.to_string(), number))
     };
     entries.into_iter().filter_map(message).collect()
 }

@@ -8,6 +8,7 @@
 
 mod cloud;
 mod rig;
+mod world;
 
 use self::rig::Rig;
 

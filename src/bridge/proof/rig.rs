@@ -14,34 +14,27 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::cloud::{Cloud, Mood};
-use crate::bridge::core::{Core, Timing};
+use super::world::{TOPICS, World, switched_on};
+use crate::bridge::Connect;
+use crate::bridge::core::Core;
 use crate::bridge::link::{self, End, Report, Start};
-use crate::bridge::outbox::Outbox;
 use crate::bridge::past::Past;
-use crate::bridge::rules::Rules;
-use crate::bridge::settings::tests::{forward, settings};
 use crate::bridge::uplink::Peer;
 use crate::bridge::uplink::codec::{Codec, Welcome};
-use crate::bridge::{Batch, Class, Forward, Replay, Settings, labelled, lanes};
-use crate::format::batch::{Compress, Encoding};
 use crate::hub::{self, Durable as _, Hub};
-use crate::model::{BootId, Message, Name, Qos, Receipt, Stamp, TimeQuality, Topic, Verdict};
+use crate::model::{Name, Receipt, TimeQuality, Verdict};
 use crate::runtime::Clock;
 use crate::runtime::clock::Hand;
+use crate::store;
 use crate::store::disk::sim::SimDisk;
-use crate::store::{self, Store, WhenFull};
 
 /// On a good link something happens within this time as long as anything waits: the longest pause after refusals is half
 /// a minute, and it may have just begun.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Time goes on in steps between these, the longer the less happens.
 const TICKS: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(320)];
-/// Bytes of a segment.
-const SEGMENT: u64 = 16 << 10;
 /// As often the link may be woken without any time passing.
 const TURNS: usize = 20_000;
-
-const TOPICS: [&str; 8] = ["t/a", "t/b", "t/c", "t/d", "fresh/a", "alarm/a", "qos0/a", "t/bad"];
 
 /// A waker that only remembers.
 #[derive(Default)]
@@ -57,17 +50,11 @@ type Session = Pin<Box<dyn Future<Output = Report>>>;
 
 pub(super) struct Rig {
     rng: Rng,
-    settings: Settings,
-    hub: Hub,
+    world: World,
     disk: SimDisk,
     core: Arc<Core>,
-    clock: (Clock, Hand),
+    clock: Hand,
     past: Past,
-    /// The cloud refuses some for a while. Those are overtaken, and come again with all that overtook them.
-    refuses: bool,
-    /// The store is small and messages are large: some go for others, or are refused.
-    small: bool,
-    when_full: WhenFull,
     session: Option<Session>,
     woken: Arc<Flag>,
     cloud: Cloud,
@@ -79,82 +66,23 @@ pub(super) struct Rig {
     safe: Vec<(&'static str, u64)>,
 }
 
-fn forwards(rng: &mut Rng) -> Vec<Forward> {
-    let batch = Batch {
-        max_count: rng.usize(1..20),
-        max_bytes: 4096,
-        max_age: Duration::from_millis(rng.u64(0..2000)),
-        encoding: Encoding::Json,
-        compress: Compress::None,
-        topic: None,
-    };
-    let batch = (rng.u8(0..4) == 0).then_some(batch);
-    vec![
-        Forward { class: Class::Alarm, ..forward("alarm/#", "") },
-        Forward { fresh: true, ..forward("fresh/#", "") },
-        Forward { qos: Qos::AtMostOnce, ..forward("qos0/#", "") },
-        Forward { batch, ..forward("#", "") },
-    ]
-}
-
-fn story_settings(rng: &mut Rng) -> Settings {
-    let rate_per_s = *rng.choice(&[0, 20, 50, 200, 1000]).expect("not empty");
-    let live_first = rng.u8(0..8) > 0;
-    Settings {
-        in_flight: rng.u16(1..40),
-        keepalive: Duration::from_secs(600),
-        replay: Replay { rate_per_s, bytes_per_s: 0, live_first },
-        forward: forwards(rng),
-        ..settings()
-    }
-}
-
-fn open(disk: &SimDisk, (small, when_full): (bool, WhenFull)) -> Store {
-    let settings = store::Settings {
-        dir: Default::default(),
-        max_size: if small { 128 << 10 } else { 64 << 20 } + (6 * SEGMENT),
-        segment_size: SEGMENT,
-        // What is offered goes to the disk at once, unless the link is quicker.
-        max_loss: Duration::ZERO,
-        when_full,
-        max_commits_per_s: 100_000,
-    };
-    Store::open_labelled(Box::new(disk.clone()), settings, labelled).expect("the disk is good")
-}
-
-fn core(store: Store, hub: &Hub, settings: &Settings, clock: &Clock) -> Core {
-    let rules = Rules::new(&Name::new("shed").expect("a name"), settings);
-    let chains = std::array::from_fn(|lane| store.chain(lanes::key(&settings.name, lane)));
-    let dead = store.chain(lanes::dead_letters(&settings.name));
-    let outbox = Outbox::new(Arc::new(rules), chains, dead, clock.clone(), "shed".into());
-    Core::new(settings.clone(), hub.clone(), store, Arc::new(outbox), Timing::default())
-}
-
 impl Rig {
     pub(super) async fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let settings = story_settings(&mut rng);
         let hub = hub::Settings::new(Name::new("shed").expect("a name"));
         let hub = Hub::start(hub, CancellationToken::new()).await.expect("it has no doors");
         let disk = SimDisk::new(rng.u64(..));
-        let stamp =
-            Stamp { wall_ms: 1_790_000_000_000, mono_ms: 1, boot: BootId([1; 16]), quality: TimeQuality::Synced };
-        let clock = Clock::by_hand(stamp);
-        let (refuses, small) = (rng.u8(0..4) == 0, rng.u8(0..4) == 0);
-        let when_full = if rng.bool() { WhenFull::DropOldest } else { WhenFull::Reject };
-        let core = Arc::new(core(open(&disk, (small, when_full)), &hub, &settings, &clock.0));
+        let (shown, clock) = Clock::by_hand(switched_on());
+        let mut world = World::new(&mut rng, hub, shown);
+        let core = Arc::new(world.start(&mut rng, &disk));
         let cloud = Cloud::new(rng.u64(..));
         Self {
             rng,
-            settings,
-            hub,
+            world,
             disk,
             core,
             clock,
             past: Past::new(1),
-            refuses,
-            small,
-            when_full,
             session: None,
             woken: Arc::default(),
             cloud,
@@ -175,6 +103,9 @@ impl Rig {
             14 => self.cut(),
             15..=16 => self.change_mood(),
             17 => self.die(),
+            18 if self.rng.bool() => self.clock.turn(|stamp| {
+                (stamp.wall_ms, stamp.quality) = (1_790_000_000_000 + stamp.mono_ms as i64, TimeQuality::Synced);
+            }),
             _ => self.calm().await?,
         }
         self.look()
@@ -210,9 +141,7 @@ impl Rig {
         let number = self.numbers.entry(topic).or_default();
         *number += 1;
         let (number, receipt) = (*number, Receipt::new());
-        let padding = ".".repeat(if self.small { self.rng.usize(0..2000) } else { 0 });
-        let message = Message::own(Topic::new(topic).expect("a topic"), format!("{number}{padding}").as_bytes());
-        let message = Arc::new(message.with_qos(Qos::AtLeastOnce));
+        let message = self.world.message(&mut self.rng, topic, number);
         // What is not taken is not acknowledged either.
         drop(self.core.outbox.offer(&message, Some(receipt.ticket())));
         self.open.push((topic, number, receipt));
@@ -260,13 +189,12 @@ impl Rig {
         self.collect();
         self.open.clear();
         self.past = Past::new(1);
-        self.core =
-            Arc::new(core(open(&self.disk, (self.small, self.when_full)), &self.hub, &self.settings, &self.clock.0));
+        self.core = Arc::new(self.world.start(&mut self.rng, &self.disk));
     }
 
     fn change_mood(&mut self) {
         let latency = Duration::from_millis(*self.rng.choice(&[0, 5, 100, 1000]).expect("not empty"));
-        let busy = if self.refuses && self.rng.bool() { self.rng.u32(2..50) } else { 0 };
+        let busy = if self.world.refuses && self.rng.bool() { self.rng.u32(2..50) } else { 0 };
         let (mute, deaf) = (self.rng.u8(0..6) == 0, self.rng.u8(0..6) == 0);
         self.cloud.mood = Mood { latency, mute, deaf, busy };
     }
@@ -294,6 +222,12 @@ impl Rig {
                 return Err(format!("it stands still: {}", self.describe()));
             }
         }
+        if self.world.settings.connect != Connect::Always {
+            self.pass(PATIENCE).await?;
+            if self.session.is_some() {
+                return Err(format!("nothing waits, and the session goes on: {}", self.describe()));
+            }
+        }
         Ok(())
     }
 
@@ -313,7 +247,7 @@ impl Rig {
         let mut tick = if self.settle()? { TICKS[0] } else { TICKS[1] };
         while Instant::now() < end {
             tick = tick.min(end - Instant::now()).max(TICKS[0]);
-            self.clock.1.advance(tick);
+            self.clock.advance(tick);
             tokio::time::advance(tick).await;
             tick = if self.settle()? { TICKS[0] } else { (tick * 2).min(TICKS[1]) };
         }
@@ -346,7 +280,7 @@ impl Rig {
         self.past.learn(report);
         self.cloud.connect(None);
         match &report.end {
-            End::Closed | End::Io(_) | End::Silent => Ok(()),
+            End::Closed | End::Io(_) | End::Silent | End::Drained => Ok(()),
             end => Err(format!("the link ends: {end}")),
         }
     }
@@ -367,13 +301,14 @@ impl Rig {
             if *number <= last && seen.contains(number) {
                 continue;
             }
-            // A fresh one passes its own backlog; at QoS 0 nothing is promised.
-            if *number <= last && topic.starts_with("t/") && !self.refuses {
+            // A fresh one passes its own backlog; at QoS 0 nothing is promised; in a batch nothing is refused.
+            let ordered = !["fresh/a", "qos0/a", "t/bad"].contains(&topic.as_str()) && !self.world.refuses;
+            if *number <= last && ordered {
                 return Err(format!("{topic} {number} came after {last}"));
             }
             seen.push(*number);
         }
-        if self.core.backlog() > 0 || self.small {
+        if self.core.backlog() > 0 || self.world.small {
             return Ok(());
         }
         let promised = self.safe.iter().filter(|(topic, _)| !topic.starts_with("qos0") && !topic.ends_with("bad"));
