@@ -123,6 +123,28 @@ async fn important_records_have_a_share_that_others_cannot_take() {
     assert!(used <= large.max_size, "{used}");
 }
 
+/// A drop at the quota keeps the disk from everybody: what was written in this run is not read for it.
+#[tokio::test]
+async fn what_is_dropped_is_not_read() {
+    let disk = SimDisk::new(7);
+    let store = open(disk.clone(), Settings { max_size: 5 << 20, segment_size: 1 << 20, ..settings() });
+    let bulk = chain(&store, "cloud", 3);
+    let fill = async |records| {
+        for _ in 0..records {
+            assert_eq!(put(&bulk, &[7; 30_000]).await, Settled::Durable);
+        }
+    };
+    fill(140).await;
+    let (reads, lost) = (disk.counts().reads, store.status().chains[0].lost);
+    fill(140).await;
+    // A whole segment takes 16 reads.
+    let (reads, lost) = (disk.counts().reads - reads, store.status().chains[0].lost - lost);
+    assert!(lost >= 100 && reads < 10 * (lost / 30), "{reads} reads for {lost} records");
+    let told: u64 = bulk.gaps().iter().map(|gap| gap.records).sum();
+    assert_eq!(all(&bulk).await.len() as u64 + told, 280);
+    soon(store.close()).await.unwrap();
+}
+
 /// A chain with a few records in its only segment keeps them while others have older segments to give.
 #[tokio::test]
 async fn the_only_segment_of_a_chain_stays_while_others_have_more() {

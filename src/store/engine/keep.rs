@@ -113,6 +113,9 @@ impl Engine {
         let gap = new_gap((first, last), missing, cause, span, self.wall_ms);
         chain.gaps.add(gap, chain.seen_gap);
         tracing::warn!(chain = %chain.key, first, last, records = missing, %cause, "records are lost");
+        // What is damaged of a segment does not count again when it is dropped.
+        let touched = chain.segments.iter_mut().filter(|it| it.name.first <= last && first <= it.last);
+        touched.for_each(|segment| segment.kept = None);
         let written = self.write_ledger();
         if written.is_err() {
             self.chains[index].gaps = before;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::Engine;
+use super::kept::Kept;
 use super::scan::scan_each;
 use super::tail::Tail;
 use crate::store::disk::DiskFile;
@@ -65,6 +66,9 @@ impl Engine {
     pub(super) fn seal(&mut self, index: usize) {
         let chain = &mut self.chains[index];
         let Some(tail) = chain.tail.take() else { return };
+        if let Some(segment) = chain.segments.back_mut() {
+            segment.kept = Kept::of(&tail.runs);
+        }
         let Some((bytes, at)) = tail.filter(chain.written) else { return };
         let written = tail.file.write_at(&bytes, at);
         if self.noted(written).is_ok() {

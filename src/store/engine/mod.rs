@@ -8,6 +8,7 @@
 
 mod append;
 mod keep;
+mod kept;
 mod labels;
 mod open;
 mod read;
@@ -20,6 +21,7 @@ use std::collections::VecDeque;
 
 use fastrand::Rng;
 
+use self::kept::Kept;
 use self::scan::Run;
 use self::tail::Tail;
 use super::disk::{Disk, DiskFile};
@@ -143,6 +145,8 @@ pub(crate) struct Segment {
     pub(crate) last: u64,
     /// It has at least one frame.
     filled: bool,
+    /// What is in it, if it was sealed in this run.
+    kept: Option<Kept>,
 }
 
 /// A sealed segment that is being read.
@@ -276,12 +280,12 @@ impl Engine {
 
 /// How many different records behind `ack` and up to `last` there are in runs, which may overlap. What lies beyond
 /// was written again, to the next segment, because it was not sure that this one has it.
-fn living(runs: &[Run], ack: u64, last: u64) -> u64 {
+fn living(runs: impl IntoIterator<Item = (u64, u64)>, ack: u64, last: u64) -> u64 {
     let mut reached = ack;
     let mut count = 0;
-    for run in runs.iter().filter(|run| run.last > ack) {
-        count += (run.last.min(last) + 1).saturating_sub(run.first.max(reached + 1));
-        reached = reached.max(run.last);
+    for (begin, end) in runs {
+        count += (end.min(last) + 1).saturating_sub(begin.max(reached + 1));
+        reached = reached.max(end);
     }
     count
 }

@@ -196,7 +196,13 @@ impl Engine {
             let size = self.disk.open(&name.text()).and_then(|file| file.size()).unwrap_or(0);
             // What follows begins behind everything in it.
             let end = names.get(position + 1).map_or(name.first, |next| next.first).saturating_sub(1);
-            self.chains[index].segments.push_back(Segment { name: name.clone(), size, last: end, filled: true });
+            self.chains[index].segments.push_back(Segment {
+                name: name.clone(),
+                size,
+                last: end,
+                filled: true,
+                kept: None,
+            });
         }
         if let Some(last) = last {
             self.take_last(index, last, acks);

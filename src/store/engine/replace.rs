@@ -190,7 +190,8 @@ impl Engine {
         let last = runs.last().ok_or(NotReplaced::Busy)?.last.min(chain.segments[first + count - 1].last);
         let head = self.header(index, first);
         let after = head.as_ref().map_or(runs[0].after, |head| head.after);
-        let (living, begun_ms) = (living(&runs, chain.ack, last), head.and_then(|head| head.begun_ms));
+        let (living, begun_ms) =
+            (living(runs.iter().map(Run::range), chain.ack, last), head.and_then(|head| head.begun_ms));
         Ok(Old { first, count, after, last, living, size, begun_ms })
     }
 
@@ -276,7 +277,7 @@ impl Engine {
         let chain = &mut self.chains[index];
         let range = old.first..old.first + old.count;
         let gone: Vec<Segment> = chain.segments.drain(range).collect();
-        chain.segments.insert(old.first, Segment { name, size, last: old.last, filled: true });
+        chain.segments.insert(old.first, Segment { name, size, last: old.last, filled: true, kept: None });
         chain.loaded.retain(|loaded| gone.iter().all(|segment| segment.name.number != loaded.number));
         if gone.iter().any(|segment| chain.checked.is_some_and(|(number, _)| number == segment.name.number)) {
             chain.checked = None;

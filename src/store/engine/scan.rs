@@ -17,6 +17,13 @@ pub(crate) struct Run {
     pub(crate) blocks: u32,
 }
 
+impl Run {
+    /// Its sequences: the first and the last.
+    pub(crate) fn range(&self) -> (u64, u64) {
+        (self.first, self.last)
+    }
+}
+
 /// What a scan found.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {

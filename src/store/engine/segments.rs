@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::io;
 
 use super::labels::Labels;
+use super::scan::Run;
 use super::tail::Tail;
 use super::{Chain, Engine, FileOf, NoCommit, SPARES, Segment, living};
 use crate::store::disk::{DiskFile, Flush};
@@ -123,7 +124,8 @@ impl Engine {
         let synced = file.sync_data(Flush::Header);
         self.flushed(synced)?;
         let chain = &mut self.chains[index];
-        let segment = Segment { name: name.clone(), size, last: name.first.saturating_sub(1), filled: false };
+        let segment =
+            Segment { name: name.clone(), size, last: name.first.saturating_sub(1), filled: false, kept: None };
         chain.segments.push_back(segment);
         chain.tail = Some(Tail::new(file, epoch, size, footer, Labels::new(chain.label)));
         self.begun += 1;
@@ -241,8 +243,13 @@ impl Engine {
         }
     }
 
-    /// How many records of a segment are still to be delivered; nothing when it cannot be read.
+    /// How many records of a segment are still to be delivered; nothing when it cannot be read. One that was sealed in
+    /// this run need not be: a large one would keep the disk from all chains meanwhile.
     fn living(&mut self, index: usize, position: usize) -> Option<u64> {
+        let Segment { last, kept, .. } = &self.chains[index].segments[position];
+        if let Some(kept) = kept {
+            return Some(living(kept.ranges(), self.chains[index].ack, *last));
+        }
         // What is damaged in it is told as that, first.
         self.load(index, position, false).ok()?;
         let chain = &self.chains[index];
@@ -253,7 +260,10 @@ impl Engine {
         let readable = runs.last()?.last.max(chain.ack);
         let lost = stored.saturating_sub(readable);
         let last = chain.segments[position].last;
-        Some(living(runs, chain.ack, last) + lost.saturating_sub(chain.gaps.within(readable + 1, stored)))
+        Some(
+            living(runs.iter().map(Run::range), chain.ack, last)
+                + lost.saturating_sub(chain.gaps.within(readable + 1, stored)),
+        )
     }
 
     /// A segment with nothing in it that is still to be delivered, of any chain.
