@@ -129,19 +129,23 @@ async fn what_is_dropped_is_not_read() {
     let disk = SimDisk::new(7);
     let store = open(disk.clone(), Settings { max_size: 5 << 20, segment_size: 1 << 20, ..settings() });
     let bulk = chain(&store, "cloud", 3);
-    let fill = async |records| {
-        for _ in 0..records {
+    let fill = async |upto| {
+        // So many bytes are committed at once.
+        for _ in 0..50 {
+            bulk.offer(vec![7; 30_000], None).unwrap();
+            bulk.offer(vec![7; 30_000], None).unwrap();
             assert_eq!(put(&bulk, &[7; 30_000]).await, Settled::Durable);
         }
+        crate::support::until(|| store.status().totals.records == upto).await;
     };
-    fill(140).await;
+    fill(150).await;
     let (reads, lost) = (disk.counts().reads, store.status().chains[0].lost);
-    fill(140).await;
+    fill(300).await;
     // A whole segment takes 16 reads.
     let (reads, lost) = (disk.counts().reads - reads, store.status().chains[0].lost - lost);
     assert!(lost >= 100 && reads < 10 * (lost / 30), "{reads} reads for {lost} records");
-    let told: u64 = bulk.gaps().iter().map(|gap| gap.records).sum();
-    assert_eq!(all(&bulk).await.len() as u64 + told, 280);
+    let waiting = all(&bulk).await.len() as u64;
+    assert_eq!(bulk.gaps().iter().map(|gap| gap.records).sum::<u64>() + waiting, 300);
     soon(store.close()).await.unwrap();
 }
 
