@@ -35,6 +35,8 @@ pub(super) struct Cloud {
     answers: VecDeque<(Instant, [u8; 5])>,
     outbox: BytesMut,
     pub(super) mood: Mood,
+    /// There are publishes on this connection that it will never answer.
+    pub(super) owes: bool,
     /// In the order in which it was taken.
     pub(super) arrived: Vec<Message>,
     rng: Rng,
@@ -48,6 +50,7 @@ impl Cloud {
             answers: VecDeque::new(),
             outbox: BytesMut::new(),
             mood: Mood::default(),
+            owes: false,
             arrived: Vec::new(),
             rng: Rng::with_seed(seed),
         }
@@ -57,6 +60,7 @@ impl Cloud {
     pub(super) fn connect(&mut self, io: Option<DuplexStream>) {
         (self.io, self.inbox, self.outbox) = (io, BytesMut::new(), BytesMut::new());
         self.answers.clear();
+        self.owes = false;
     }
 
     /// Reads and writes what can be; says whether there was anything.
@@ -143,6 +147,7 @@ impl Cloud {
     }
 
     fn answer(&mut self, answer: [u8; 5], now: Instant) {
+        self.owes |= self.mood.mute;
         if !self.mood.mute {
             let before = self.answers.back().map_or(now, |(due, _)| *due);
             self.answers.push_back((before.max(now + self.mood.latency), answer));
