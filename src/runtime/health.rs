@@ -92,7 +92,7 @@ pub struct Status {
     pub state: State,
     /// Since when.
     pub since: Stamp,
-    /// How often the state has changed.
+    /// How often the state has changed, or what a dead one is dead of.
     pub changes: u64,
     /// When it last went well.
     pub last_good: Option<Stamp>,
@@ -110,6 +110,8 @@ pub struct Status {
     began: Stamp,
     /// It has been dead since the last good round.
     died: bool,
+    /// The last word on it was a strike.
+    struck: bool,
     /// The last times without a good round, oldest first.
     holes: VecDeque<Hole>,
     /// What there is to know about it while it is well.
@@ -126,6 +128,11 @@ impl Status {
     fn hole(&self, to: Option<Stamp>) -> Option<Hole> {
         let reason = self.last_fault.as_ref().map_or("unknown", |(fault, _)| fault.word());
         self.died.then(|| Hole { from: self.last_good.unwrap_or(self.began), to, reason })
+    }
+
+    /// What it is dead of.
+    fn death(&self) -> Option<&'static str> {
+        self.last_fault.as_ref().filter(|_| self.state == State::Dead).map(|(fault, _)| fault.word())
     }
 
     /// Notes the end of the hole, if there is one.
@@ -150,6 +157,7 @@ impl Status {
             filtered: 0,
             began: since,
             died: false,
+            struck: false,
             holes: VecDeque::new(),
             note: None,
         }
@@ -224,6 +232,7 @@ impl Health {
             status.revive(now);
             status.good += 1;
             status.last_good = Some(now);
+            status.struck = false;
             status.state = State::Ok;
         });
     }
@@ -259,15 +268,17 @@ impl Health {
     fn fault(&self, fault: &Fault, state: State) {
         self.change(|status, now| {
             // The strike that kills is told as a strike and then as the death: count it once.
-            let told = status.state == State::Degraded && state == State::Dead;
+            let told = status.struck && state == State::Dead;
             let same = status.last_fault.as_ref().is_some_and(|(last, _)| last == fault);
             if !(told && same) {
                 *status.faults.entry(fault.word()).or_default() += 1;
             }
             status.last_fault = Some((fault.clone(), now));
             status.died |= state == State::Dead;
+            status.struck = state == State::Degraded;
             status.note = None;
-            status.state = state;
+            // Strikes of what was opened anew do not bring it back to life.
+            status.state = if status.died { State::Dead } else { state };
         });
     }
 
@@ -275,13 +286,14 @@ impl Health {
         let now = self.board.clock.now();
         let changed = self.board.lock(|parts| {
             let status = parts.entry(self.part.clone()).or_insert_with(|| Status::starting(now));
-            let before = status.state;
+            let (before, death) = (status.state, status.death());
             act(status, now);
             if status.state != before {
                 status.since = now;
-                status.changes += 1;
             }
-            status.state != before
+            let changed = status.state != before || status.death() != death;
+            status.changes += u64::from(changed);
+            changed
         });
         if changed {
             self.board.changes.send_modify(|count| *count += 1);
@@ -309,6 +321,27 @@ mod tests {
         assert_eq!(status.faults.get("nack"), Some(&1));
         assert_eq!(*changes.borrow(), 3, "starting, ok, degraded, dead are three changes");
         assert_eq!(board.summary(), "0 ok, 0 starting, 0 degraded, 1 dead");
+    }
+
+    #[test]
+    fn the_dead_stay_dead_until_it_goes_well() {
+        let board = Board::new(Clock::system());
+        let part = Part::Sensor(Name::new("x").unwrap());
+        let health = board.health(part.clone());
+        let is = || board.status(&part).map(|status| (status.state, status.changes, status.faults["nack"])).unwrap();
+        let round = || (0..3).for_each(|_| health.strike(&Fault::Nack));
+        round();
+        health.dead(&Fault::Nack);
+        assert_eq!(is(), (State::Dead, 2, 3));
+        round();
+        assert_eq!(is(), (State::Dead, 2, 6), "opened anew, and no better");
+        health.dead(&Fault::Nack);
+        assert_eq!(is(), (State::Dead, 2, 6), "the strike that kills counts once");
+        health.strike(&Fault::Checksum);
+        assert_eq!(is(), (State::Dead, 3, 6), "of something else");
+        health.good();
+        health.strike(&Fault::Nack);
+        assert_eq!(is(), (State::Degraded, 5, 7));
     }
 
     #[test]

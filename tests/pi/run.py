@@ -35,7 +35,7 @@ def all_checks(check, look, connect):
             "t1413", f"temperature{channel}", f"zones/{measure}", [25 + channel, 100 + channel], 0)
     yield "DPS310", check.dps310_compensates
     yield "absent chip", check.absent_chip_is_told
-    yield "weir doctor, a chip away", lambda: look.doctor_says(looks.RUNNING, tries=10)
+    yield "weir doctor, a chip away", lambda: look.doctor_says(looks.RUNNING)
     yield "serial sensor", check.serial_sensor_is_heard
     yield "GPIO output", check.output_obeys
     yield "GPIO input, level", lambda: check.input_is_seen(1)
