@@ -115,20 +115,9 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// How many of its records have a higher sequence than `ack`, which it reaches beyond; `gaps` are all there are.
-    fn beyond(&self, ack: u64, gaps: &[Gap]) -> u64 {
-        if self.first > ack {
-            return self.records;
-        }
-        // What is missing between its ends and does not count here counts in a gap without holes.
-        let inner = |gap: &&Gap| self.exact && !self.is_whole() && gap.is_whole();
-        let others: u64 = gaps.iter().filter(inner).map(|gap| gap.within(ack + 1, self.last)).sum();
-        self.records.min((self.last - ack).saturating_sub(others))
-    }
-
-    /// Whether everything between both ends is missing on its account.
-    fn is_whole(&self) -> bool {
-        self.exact && self.records == self.last - self.first + 1
+    /// How many of its records have a higher sequence than `ack`, which it reaches beyond.
+    fn beyond(&self, ack: u64) -> u64 {
+        if self.first > ack { self.records } else { self.records.min(self.last - ack) }
     }
 
     /// How many of its records lie between two sequences.
@@ -299,9 +288,12 @@ impl Gaps {
     }
 }
 
-/// How many records of all these gaps have a higher sequence than `ack`.
+/// How many records of all these gaps, in the order of their first sequences, have a higher sequence than `ack`.
 pub(crate) fn beyond(gaps: &[Gap], ack: u64) -> u64 {
-    gaps.iter().filter(|gap| gap.last > ack).map(|gap| gap.beyond(ack, gaps)).sum()
+    // Where nothing is still to be delivered, all is missing from there to the end, on whatever account.
+    let whole = gaps.iter().filter(|gap| gap.exact);
+    let end = whole.fold(ack, |end, gap| if gap.first <= end { end.max(gap.last) } else { end });
+    end - ack + gaps.iter().filter(|gap| gap.last > end).map(|gap| gap.beyond(end)).sum::<u64>()
 }
 
 #[cfg(test)]
@@ -371,6 +363,13 @@ mod tests {
         let (whole, inner) = (Gap { records: 24, ..gap(Cause::Quota, 1, 37) }, gap(Cause::NotKept, 17, 29));
         let missing = [0, 8, 20, 33, 37].map(|ack| beyond(&[whole, inner], ack));
         assert_eq!(missing, [37, 29, 17, 4, 0]);
+    }
+
+    #[test]
+    fn an_acknowledgement_inside_a_gap_that_a_replacement_cut_leaves_what_is_missing_behind_it() {
+        let (whole, cut) = (Gap { records: 7, ..gap(Cause::Thinned, 11, 26) }, gap(Cause::Quota, 22, 26));
+        let gaps = [whole, Gap { records: 9, exact: false, ..cut }, gap(Cause::Quota, 30, 31)];
+        assert_eq!([10, 11, 19, 24, 26].map(|ack| beyond(&gaps, ack)), [18, 17, 9, 4, 2]);
     }
 
     #[test]

@@ -214,6 +214,12 @@ fn seed_9314_what_was_dropped_is_not_told_again_as_damage() {
     story(9314, Setup { thins: true, ..Setup::default() }).unwrap();
 }
 
+/// Of a gap that a replacement had cut more counted as missing than there was behind an acknowledgement in its middle.
+#[test]
+fn seed_33851_no_more_is_missing_than_there_was() {
+    story(33_851, Setup { thins: true, ..Setup::default() }).unwrap();
+}
+
 /// The model did not know that ordinary chains leave a share of the quota to the others when the store closes.
 #[test]
 fn seed_13868_the_share_of_important_chains_stays_free_at_close() {
