@@ -1,5 +1,6 @@
 //! The brokers, each in its own process, and what the kernel says of them.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -106,7 +107,7 @@ fn configuration(kind: Kind, address: SocketAddr, dir: &Path) -> String {
 fn spawn(kind: Kind, address: SocketAddr, dir: &Path) -> Child {
     let config = dir.join("config");
     let mut command = match kind {
-        Kind::Weir => Command::new(env!("CARGO_BIN_EXE_weir")),
+        Kind::Weir => Command::new(program()),
         Kind::Mosquitto => Command::new("mosquitto"),
         Kind::Rumqttd => Command::new(std::env::current_exe().unwrap()),
     };
@@ -146,6 +147,11 @@ pub(crate) fn serve_rumqttd(address: &str) {
     let v4 = Some(std::collections::HashMap::from([("1".to_owned(), server)]));
     let ended = rumqttd::Broker::new(rumqttd::Config { v4, router, ..rumqttd::Config::default() }).start();
     panic!("rumqttd ended: {ended:?}");
+}
+
+/// The program under test: the one that was built with this, unless `WEIR_PROGRAM` names another one.
+fn program() -> OsString {
+    std::env::var_os("WEIR_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_weir").into())
 }
 
 /// The whole gateway with all demo sensors: its resident memory in KiB after a while.

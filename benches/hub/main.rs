@@ -107,7 +107,7 @@ async fn measure(plan: &Plan) {
         latencies(plan, &brokers).await;
     }
     drop(brokers);
-    if plan.only.is_empty() {
+    if "memory".contains(&plan.only) {
         memories(plan).await;
     }
 }
