@@ -1,4 +1,4 @@
-//! The only unsafe code: what no safe call offers.
+//! The only unsafe calls: what no safe call offers.
 #![allow(unsafe_code, reason = "see each function")]
 
 use std::io;

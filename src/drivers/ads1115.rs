@@ -107,7 +107,7 @@ impl Channel {
         let step = range / 32_768.0;
         // The codes at both ends may mean anything beyond: a reading there is outside of what is promised.
         let (min, max) = (-range + step, range - 2.0 * step);
-        let decimals = (-step.log10()).ceil() as u8;
+        let decimals = (-libm::log10(step)).ceil() as u8;
         let dr = RATES.iter().position(|&known| known == rate).expect("only known rates are accepted");
         let config = START | FIXED | input.mux << 12 | (pga as u16) << 9 | (dr as u16) << 5;
         Self { measure: Measure { min, max, ..Measure::named(name, "V", decimals) }, config, range }

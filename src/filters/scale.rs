@@ -28,7 +28,7 @@ fn configure(fields: &mut Fields<'_, '_>) -> Option<Make> {
         fields.wrong("scale", "`scale`: 0 would make every value 0", None);
         return None;
     }
-    let decimals = -factor.abs().log10().floor() as i32;
+    let decimals = -libm::log10(factor.abs()).floor() as i32;
     Some(Box::new(move || Box::new(Scale { factor, unit: unit.clone(), decimals })))
 }
 

@@ -53,7 +53,7 @@ fn wander(seed: u64, quantity: &str, seconds: f64) -> f64 {
     let mut random = fastrand::Rng::with_seed(seed_of(seed, quantity));
     let mut wave = |weight: f64, period_s: f64| {
         let period_s = period_s * (0.8 + 0.4 * random.f64());
-        weight * (TAU * (seconds / period_s + random.f64())).sin()
+        weight * libm::sin(TAU * (seconds / period_s + random.f64()))
     };
     0.5 + wave(0.35, 900.0) + wave(0.1, 60.0) + wave(0.05, 7.0)
 }

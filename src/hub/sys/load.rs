@@ -34,7 +34,7 @@ impl Average {
     fn pass(&mut self, count: u64, minutes: f64) {
         let rate = count.saturating_sub(self.last) as f64 / minutes;
         for (average, (_, period)) in self.per_minute.iter_mut().zip(PERIODS) {
-            *average = rate + (*average - rate) * (-minutes / period).exp();
+            *average = rate + (*average - rate) * libm::exp(-minutes / period);
         }
         self.last = count;
     }
