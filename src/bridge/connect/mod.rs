@@ -1,6 +1,7 @@
 //! The connecting part of a bridge: for ever, in order, and home again.
 
 mod rest;
+mod slots;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use rest::{Attempts, LASTED, Rest, rest_after};
+use rest::{Attempts, Rest, rest_after};
 
 use super::bridge::Bridge;
 use super::link::{self, End, Report, Start};
@@ -59,7 +60,7 @@ impl Bridge {
         let mut attempts = self.first_attempt();
         let mut schedule = Schedule::new(self.core.settings.connect, Instant::now());
         while stop.run_until_cancelled(schedule.until_due(&self.core)).await.is_some() {
-            attempts.came = attempts.network.news().came;
+            (attempts.came, attempts.began) = (attempts.network.news().came, Instant::now());
             let opened = self.open_any(&mut attempts.past, &attempts.roster);
             let Some(opened) = stop.run_until_cancelled(opened).await else { break };
             let rest = match opened {
@@ -92,7 +93,9 @@ impl Bridge {
             roster: Roster::new(count, self.core.timing.home),
             network: self.network.clone(),
             came: 0,
+            began: Instant::now(),
             place: place(&settings.client_id),
+            slots: None,
         }
     }
 
@@ -195,7 +198,7 @@ impl Bridge {
         {
             attempts.roster.leave(index);
         }
-        Ok(Ended::Broke(Rest { young: calm, lasted: began.elapsed() >= LASTED, ..rest }))
+        Ok(Ended::Broke(Rest { young: calm, met: true, ..rest }))
     }
 
     /// The session, and what it was left for.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::slots::{PERIOD, Slots};
 use crate::bridge::link::End;
 use crate::bridge::past::Past;
 use crate::bridge::roster::Roster;
@@ -20,10 +21,6 @@ const AT_ONCE: Duration = Duration::from_millis(400);
 /// A fleet behind one switch hears of its return at the same moment: each waits up to so long.
 const SPREAD: Duration = Duration::from_millis(1500);
 
-/// A session that lasted so long may have ended for many in one moment. After a shorter one the pause is whole, so
-/// that a peer which lets in and closes is not asked at once again.
-pub(super) const LASTED: Duration = Duration::from_secs(2);
-
 /// How often the clock is looked at while a certificate waits for it.
 const CLOCK_LOOK: Duration = Duration::from_secs(1);
 
@@ -35,7 +32,11 @@ pub(super) struct Attempts {
     pub(super) network: Network,
     /// What the network had told when the last attempt began.
     pub(super) came: u64,
+    /// When the last attempt began.
+    pub(super) began: Instant,
     pub(super) place: f64,
+    /// When a peer that is away is looked for, from the beginning of its absence on.
+    pub(super) slots: Option<Slots>,
 }
 
 /// What comes before the next attempt.
@@ -45,15 +46,15 @@ pub(super) struct Rest {
     pub(super) at_least: Duration,
     /// The outage is no older than this moment.
     pub(super) young: bool,
-    /// A session that had lasted is over: see [`LASTED`].
-    pub(super) lasted: bool,
+    /// There was a session.
+    pub(super) met: bool,
     /// A clock that is set ends the rest.
     pub(super) clock: bool,
 }
 
 impl Rest {
     pub(super) const fn after(blame: Blame) -> Self {
-        Self { blame, at_least: Duration::ZERO, young: false, lasted: false, clock: false }
+        Self { blame, at_least: Duration::ZERO, young: false, met: false, clock: false }
     }
 }
 
@@ -77,21 +78,36 @@ impl Attempts {
         if self.network.news().came != self.came {
             self.backoff.reset();
         }
-        if rest.lasted {
-            self.backoff.put_apart();
-        }
-        let chance = if rest.blame == Blame::Way { fastrand::f64() } else { self.place };
-        let usual = self.backoff.pause_for(rest.blame, now, chance);
-        let young = rest.young && rest.blame == Blame::Way;
-        let pause = if young { AT_ONCE.mul_f64(chance) } else { usual.max(rest.at_least) };
-        let until = now + pause;
+        let until = self.next(rest, now, clock);
         tokio::select! {
             () = sleep_until(until) => {}
             () = self.network.came(), if rest.at_least.is_zero() => {
                 self.backoff.reset();
                 sleep_until(until.min(Instant::now() + SPREAD.mul_f64(fastrand::f64()))).await;
             }
-            () = is_set(clock), if rest.clock => self.backoff.reset(),
+            () = is_set(clock), if rest.clock => {
+                self.backoff.reset();
+                self.slots = None;
+            }
+        }
+    }
+
+    /// When the next attempt is due.
+    fn next(&mut self, rest: Rest, now: Instant, clock: &Clock) -> Instant {
+        let chance = if rest.blame == Blame::Way { fastrand::f64() } else { self.place };
+        let usual = self.backoff.pause_for(rest.blame, now, chance);
+        if rest.met {
+            self.slots = None;
+        }
+        match rest.blame {
+            Blame::Way if rest.young => now + AT_ONCE.mul_f64(chance),
+            Blame::Peer if self.backoff.is_young() => {
+                let place = self.place;
+                let slots = self.slots.get_or_insert_with(|| Slots::new(place, clock.wall_ms(), now));
+                // An attempt between two slots is not followed by another one at once.
+                slots.after(now.max(self.began + PERIOD / 4))
+            }
+            _ => now + usual.max(rest.at_least),
         }
     }
 }
@@ -126,7 +142,8 @@ mod tests {
             backoff.pause(Instant::now(), 0.0);
         }
         let (past, roster) = (Past::new(1), Roster::new(1, CALM));
-        Attempts { backoff, past, roster, came: network.news().came, network, place: 0.0 }
+        let (came, began) = (network.news().came, Instant::now());
+        Attempts { backoff, past, roster, network, came, began, place: 0.5, slots: None }
     }
 
     async fn rests(attempts: &mut Attempts, rest: Rest, clock: &Clock) -> f64 {
@@ -183,5 +200,32 @@ mod tests {
         attempts.backoff.reset();
         let young = Rest { young: true, ..rest_after(&End::Silent) };
         assert!(rests(&mut attempts, young, &Clock::system()).await <= 0.4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_is_away_is_looked_for_at_the_same_place_of_every_period_of_the_clock() {
+        let (clock, hand) = Clock::by_hand(Clock::system().now());
+        hand.turn(|stamp| stamp.wall_ms = 0);
+        let mut attempts = tired(Network::default());
+        attempts.backoff = Backoff::for_links();
+        let (start, peer) = (Instant::now(), Rest::after(Blame::Peer));
+        let mut looks = Vec::new();
+        for took_ms in [300, 0, 1500, 10] {
+            attempts.began = Instant::now();
+            sleep(Duration::from_millis(took_ms)).await;
+            attempts.rest(Rest { met: looks.is_empty(), ..peer }, &clock).await;
+            looks.push(start.elapsed().as_millis());
+            // It jumps, and what is under way goes on.
+            hand.turn(|stamp| stamp.wall_ms += 700);
+        }
+        assert_eq!(looks, [1170, 2910, 4650, 6390]);
+        hand.turn(|stamp| stamp.wall_ms = 0);
+        attempts.began = Instant::now();
+        let took = rests(&mut attempts, Rest { met: true, ..peer }, &clock).await;
+        assert!((0.869..=0.871).contains(&took), "after a session the clock is asked anew: {took}");
+        hand.turn(|stamp| stamp.wall_ms = 860);
+        attempts.began = Instant::now();
+        let took = rests(&mut attempts, Rest { met: true, ..peer }, &clock).await;
+        assert!((1.749..=1.751).contains(&took), "not twice in a moment: {took}");
     }
 }

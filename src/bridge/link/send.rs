@@ -91,7 +91,9 @@ impl Link<'_> {
 
     fn has_window(&self) -> bool {
         let most = self.core.settings.in_flight.min(self.welcome.receive_max);
-        let window = if self.probe { 1 } else { usize::from(most.max(1)).min(MOST_FLYING) };
+        // Our own status, which nobody has answered yet, does not stand in the way of the one record.
+        let window =
+            if self.probe { 1 + usize::from(!self.greeted) } else { usize::from(most.max(1)).min(MOST_FLYING) };
         let small = self.flights.bytes() < FLYING_BYTES;
         self.flights.len() < window && small && self.pipe.outbox.len() < OUTBOX_BYTES
     }
