@@ -98,9 +98,18 @@ async fn never_more_is_on_its_way_than_the_peer_takes() {
 
 #[tokio::test]
 async fn a_peer_that_accepts_and_never_acknowledges_is_probed_with_one_message() {
-    let fake = Fake::start(|got| match got {
+    is_probed(true).await;
+}
+
+#[tokio::test]
+async fn the_one_message_does_not_wait_until_the_greeting_is_answered() {
+    is_probed(false).await;
+}
+
+async fn is_probed(answers_status: bool) {
+    let fake = Fake::start(move |got| match got {
         Got::Connect(_) => connack(&[]),
-        Got::Publish(id, _, topic, _) if is_status(topic) => puback(*id, 0),
+        Got::Publish(id, _, topic, _) if is_status(topic) && answers_status => puback(*id, 0),
         _ => nothing(),
     })
     .await;
