@@ -27,6 +27,8 @@ const IMAGE_MIB: u64 = 192;
 const GIVES_UP: Duration = Duration::from_secs(45);
 const QUIET: Duration = Duration::from_secs(6);
 const POLL: Duration = Duration::from_millis(20);
+/// Publishes besides the devices while the store is worn in: 5,000 messages per second more.
+const FLOOD_EVERY: Duration = Duration::from_millis(2);
 /// Time without power.
 const DARK: Duration = Duration::from_secs(2);
 
@@ -53,7 +55,7 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     fault: Fault,
     strike: Strike,
-    /// An outage before the one that is measured, so that segments of the store are used again.
+    /// Outages before the one that is measured, so that it finds segments that were full before.
     worn: bool,
 }
 
@@ -72,6 +74,9 @@ pub(crate) const CASES: [Case; 8] = [
     Case { name: "worn", fault: Fault::Cut, strike: Strike::Nothing, worn: true },
 ];
 
+/// Segments as large as by default.
+const DEFAULT_SEGMENTS: &str = "max_size = \"128MiB\"\nsegment = \"8MiB\"";
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
     /// The file system and the store come to rest.
@@ -81,23 +86,25 @@ pub(crate) struct Times {
     pub(crate) after: Duration,
     /// Of the case `backlog`.
     pub(crate) backlog_mib: u64,
-    /// `[store]` of the case `worn`: some segments in each outage, so that the second one uses those of the first.
+    /// `[store]` of the case `worn`: what comes in its first outage fills two segments and no more than five.
     worn: &'static str,
+    pub(crate) worn_segment_mib: u64,
 }
 
 impl Times {
-    pub(crate) const FULL: Self = Self::new(8, 15, 30, 15, 1024, "max_size = \"32MiB\"\nsegment = \"1MiB\"");
+    pub(crate) const FULL: Self = Self::new([8, 15, 30, 15], 1024, DEFAULT_SEGMENTS, 8);
     /// Enough to see that everything works.
-    pub(crate) const SHORT: Self = Self::new(6, 5, 8, 4, 64, "max_size = \"32MiB\"\nsegment = \"256KiB\"");
+    pub(crate) const SHORT: Self = Self::new([6, 5, 8, 4], 64, "max_size = \"128MiB\"\nsegment = \"1MiB\"", 1);
 
-    const fn new(settles: u64, before: u64, outage: u64, after: u64, backlog_mib: u64, worn: &'static str) -> Self {
+    const fn new(times_s: [u64; 4], backlog_mib: u64, worn: &'static str, worn_segment_mib: u64) -> Self {
+        let [settles, before, outage, after] = times_s;
         let [settles, before, outage, after] = [
             Duration::from_secs(settles),
             Duration::from_secs(before),
             Duration::from_secs(outage),
             Duration::from_secs(after),
         ];
-        Self { settles, before, outage, after, backlog_mib, worn }
+        Self { settles, before, outage, after, backlog_mib, worn, worn_segment_mib }
     }
 }
 
@@ -112,10 +119,10 @@ impl Case {
 
     fn weir(self, times: Times) -> Weir {
         if self.worn {
-            let bridge = "replay = { rate = \"5000/s\" }";
+            let bridge = "replay = { rate = \"20000/s\" }";
             Weir { store: times.worn, bridge, hub: "" }
         } else {
-            Weir { store: "max_size = \"128MiB\"\nsegment = \"8MiB\"", ..Weir::default() }
+            Weir { store: DEFAULT_SEGMENTS, ..Weir::default() }
         }
     }
 
@@ -123,9 +130,7 @@ impl Case {
         let mut site = Site::start(kind, self, times).await;
         sleep(times.settles).await;
         if self.worn {
-            site.fault(self.fault, true, times.outage).await;
-            site.fault(self.fault, false, times.outage).await;
-            site.caught_up().await;
+            site.wear_in(times.outage).await;
             // The end of the drain, and what the file system writes after it, is not what a good link costs.
             sleep(times.settles).await;
         }
@@ -163,8 +168,18 @@ impl Case {
 pub(crate) struct Look {
     pub(crate) at_us: u64,
     pub(crate) traffic: Option<Traffic>,
-    /// Commits of weir's store since its start.
-    pub(crate) commits: Option<u64>,
+    pub(crate) store: Option<Store>,
+}
+
+/// What weir's store has done since its start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Store {
+    pub(crate) commits: u64,
+    /// Flushes that it asked for.
+    pub(crate) flushes: u64,
+    pub(crate) recycled: u64,
+    /// Bytes of its files.
+    pub(crate) used: u64,
 }
 
 struct Site {
@@ -174,6 +189,8 @@ struct Site {
     machine: Machine,
     devices: JoinSet<Promised>,
     live: JoinSet<Promised>,
+    /// Of those that are not at work any more.
+    promised: Vec<Promised>,
     stop: CancellationToken,
     stop_live: CancellationToken,
 }
@@ -204,12 +221,31 @@ impl Site {
         }
         let device = |n| Device { topic: format!("bench/d{n}"), every: EVERY, window: 1000 };
         let devices = (0..DEVICES).map(|n| device(n).run(hub, stop.clone())).collect();
-        Self { kind, cloud, cable, machine, devices, live: JoinSet::new(), stop, stop_live }
+        let (live, promised) = (JoinSet::new(), Vec::new());
+        Self { kind, cloud, cable, machine, devices, live, promised, stop, stop_live }
     }
 
     fn look(&self) -> Look {
-        let commits = if self.kind == Kind::Weir { commits(&self.machine) } else { None };
-        Look { at_us: now_us(), traffic: self.machine.ground.traffic(), commits }
+        let store = if self.kind == Kind::Weir { store(&self.machine) } else { None };
+        Look { at_us: now_us(), traffic: self.machine.ground.traffic(), store }
+    }
+
+    /// Two outages with more messages than otherwise. The first one fills new segments, and begins one more; the second
+    /// one, half as long, fills that and goes on in those of the first.
+    async fn wear_in(&mut self, outage: Duration) {
+        self.cable.delay(Duration::ZERO);
+        for part in [1, 2] {
+            self.pull(true);
+            let stop = CancellationToken::new();
+            let device = |n| Device { topic: format!("bench/flood/{part}/{n}"), every: FLOOD_EVERY, window: 1000 };
+            let flood: JoinSet<_> = (0..DEVICES).map(|n| device(n).run(self.machine.address(), stop.clone())).collect();
+            sleep(outage / part).await;
+            stop.cancel();
+            self.promised.extend(flood.join_all().await);
+            self.pull(false);
+            self.caught_up().await;
+        }
+        self.cable.delay(ROUND_TRIP / 2);
     }
 
     /// Begins a fault, or ends it. A flapping link needs the whole time.
@@ -282,7 +318,8 @@ impl Site {
     async fn caught_up(&self) {
         let behind = || {
             let book = self.cloud.book();
-            let newest = book.arrivals.values().filter_map(|arrivals| arrivals.last()).map(|it| it.note.sent_us);
+            let of_devices = book.arrivals.iter().filter(|(topic, _)| topic.starts_with("bench/d"));
+            let newest = of_devices.filter_map(|(_, arrivals)| arrivals.last()).map(|it| it.note.sent_us);
             now_us().saturating_sub(newest.min().unwrap_or(0)) > 500_000
         };
         let waiting = async {
@@ -296,7 +333,7 @@ impl Site {
     /// Ends the devices, waits for what may still come, and counts.
     async fn end(mut self, marks: Marks) -> Figures {
         self.stop.cancel();
-        let mut promised = Vec::new();
+        let mut promised = std::mem::take(&mut self.promised);
         while let Some(device) = self.devices.join_next().await {
             promised.push(device.unwrap());
         }
@@ -317,10 +354,11 @@ impl Site {
 }
 
 /// What `weir status` says.
-fn commits(machine: &Machine) -> Option<u64> {
+fn store(machine: &Machine) -> Option<Store> {
     let mut command = std::process::Command::new(program());
     let config = machine.scratch().join("weir.toml");
     let output = command.args(["status", "--json", "--config"]).arg(config).output().ok()?;
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
-    report["store"]["commits"].as_u64()
+    let of = |name: &str| report["store"][name].as_u64();
+    Some(Store { commits: of("commits")?, flushes: of("flushes")?, recycled: of("recycled")?, used: of("used")? })
 }

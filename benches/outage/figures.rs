@@ -25,9 +25,9 @@ pub(crate) struct Figures {
     /// Bytes on the disk for each message accepted, with the link up and in the outage.
     pub(crate) bytes_up: Option<f64>,
     pub(crate) bytes_out: Option<f64>,
-    /// Flushes in the outage, for each message accepted and for each commit of weir's store.
+    /// Flushes in the outage, for each message accepted.
     pub(crate) flushes: Option<f64>,
-    pub(crate) flushes_per_commit: Option<f64>,
+    pub(crate) commits: Option<Commits>,
     pub(crate) peak_mb: f64,
     /// Messages per second that arrived while the backlog drained.
     pub(crate) drain_per_s: Option<f64>,
@@ -38,6 +38,40 @@ pub(crate) struct Figures {
     pub(crate) puback_ms: Option<[f64; 2]>,
     /// From the link's return to the first message.
     pub(crate) back_s: Option<f64>,
+}
+
+/// What weir's store did in the outage.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Commits {
+    pub(crate) count: u64,
+    /// Flushes that it asked for, and those that reached the disk.
+    pub(crate) asked: u64,
+    pub(crate) flushes: u64,
+    pub(crate) bytes: u64,
+    /// Segments that it took from those used before.
+    pub(crate) recycled: u64,
+    /// It had used segments again before the outage, and made none in it.
+    pub(crate) is_worn: bool,
+}
+
+impl Commits {
+    fn of(down: &Look, up: &Look) -> Option<Self> {
+        let (before, after) = (down.store?, up.store?);
+        let traffic = up.traffic?.since(down.traffic?);
+        Some(Self {
+            // After a kill its counters begin anew.
+            count: after.commits.checked_sub(before.commits).filter(|count| *count > 0)?,
+            asked: after.flushes.checked_sub(before.flushes)?,
+            flushes: traffic.flushes,
+            bytes: traffic.bytes,
+            recycled: after.recycled.checked_sub(before.recycled)?,
+            is_worn: before.recycled > 0 && after.used == before.used,
+        })
+    }
+
+    pub(crate) fn flushes_each(self) -> f64 {
+        self.flushes as f64 / self.count as f64
+    }
 }
 
 impl Figures {
@@ -51,7 +85,6 @@ impl Figures {
         let per_message = |what: f64, messages: f64| (messages > 0.0).then_some(what / messages);
         let (in_up, in_out) = (accepted(&begin, &down), accepted(&down, &up));
         let out = traffic(&down, &up);
-        let commits = up.commits.zip(down.commits).and_then(|(up, down)| up.checked_sub(down)).filter(|it| *it > 0);
         let drain = Drain::of(&book.arrivals, up.at_us);
         let live = |topic| drain.and_then(|drain| drain.latency(book.arrivals.get(topic)?));
         let pubacks = promised.iter().flat_map(|it| &it.accepted);
@@ -61,7 +94,7 @@ impl Figures {
             bytes_up: traffic(&begin, &down).and_then(|it| per_message(it.bytes as f64, in_up)),
             bytes_out: out.and_then(|it| per_message(it.bytes as f64, in_out)),
             flushes: out.and_then(|it| per_message(it.flushes as f64, in_out)),
-            flushes_per_commit: out.zip(commits).map(|(out, commits)| out.flushes as f64 / commits as f64),
+            commits: Commits::of(&down, &up),
             peak_mb: peak_kib as f64 * 1024.0 / 1e6,
             drain_per_s: drain.and_then(Drain::per_s),
             live_ms: live("bench/live/0"),

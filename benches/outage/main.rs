@@ -54,6 +54,9 @@ async fn outages(rounds: usize, times: Times, wanted: &[&str]) {
         for case in CASES.iter().filter(|case| asked(case.name)) {
             let figures = case.run(&peers, times).await;
             table::rows(case.name, &figures);
+            if case.name == "worn" {
+                table::worn(&figures, times.worn_segment_mib);
+            }
             all.extend(figures.into_iter().map(|(kind, figures)| (case.name, kind, figures)));
         }
     }

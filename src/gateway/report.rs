@@ -112,6 +112,12 @@ pub struct StoreReport {
     pub bytes_written: u64,
     /// Frames written and flushed since the start.
     pub commits: u64,
+    /// Flushes of any kind since the start.
+    #[serde(default)]
+    pub flushes: u64,
+    /// Segments used again instead of made since the start.
+    #[serde(default)]
+    pub recycled: u64,
     /// The queues.
     pub chains: Vec<ChainReport>,
 }
@@ -206,6 +212,8 @@ fn store_report(status: &store::Status) -> StoreReport {
         damage: totals.damage,
         bytes_written: totals.bytes_written,
         commits: totals.commits,
+        flushes: totals.flushes,
+        recycled: totals.recycled,
         chains: status.chains.iter().map(chain_report).collect(),
     }
 }
