@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Settings;
 use super::budget::{Budget, Level};
 use super::lanes::{LANES, dead_letters};
@@ -59,7 +61,15 @@ impl Core {
 
     /// How it may spend now.
     pub(super) fn level(&self) -> Level {
-        self.budget.as_ref().map_or(Level::Normal, |budget| *budget.levels().borrow())
+        self.budget.as_ref().map_or(Level::Normal, |budget| budget.level())
+    }
+
+    /// The same, and every change after that, if it can change.
+    pub(super) fn levels(&self) -> (Level, Option<watch::Receiver<Level>>) {
+        self.budget.as_ref().map_or((Level::Normal, None), |budget| {
+            let (level, changes) = budget.levels();
+            (level, Some(changes))
+        })
     }
 
     /// Whether a record was sent before in this run.

@@ -1,9 +1,11 @@
 //! Peers that say no, or nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use weir::bridge::{Forward, Options, Version};
+use weir::bridge::{Forward, Options, Settings, Version};
 
 use crate::fake::{Answer, Fake, Got, connack, nothing, puback, puback_v4};
 use crate::harness::{Gateway, forward, name, open_store, quick, settings};
@@ -94,6 +96,49 @@ async fn never_more_is_on_its_way_than_the_peer_takes() {
     gateway.acknowledged("shed/dev/a", 1..=30).await;
     gateway.until_drained().await;
     assert_eq!(fake.payloads("up/shed/dev/a").len(), 30);
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_as_much_as_there_are_packet_ids_is_sent_what_the_books_hold() {
+    // Of one lane: all eight together stay below the number of packet ids.
+    const MOST: usize = 4096;
+    let (mut open, mut came, most) = (Vec::new(), 0, Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&most);
+    let fake = Fake::start(move |got| match got {
+        Got::Connect(_) => Answer::Bytes(vec![0x20, 2, 0, 0]),
+        Got::Publish(id, _, topic, _) if is_status(topic) => puback_v4(*id),
+        Got::Publish(id, ..) => {
+            open.push(*id);
+            came += 1;
+            counted.fetch_max(open.len(), Ordering::Relaxed);
+            nothing()
+        }
+        // It has nothing more to say: now it gets what it waits for.
+        Got::Ping => {
+            let landed = if came < MOST { 0 } else { open.len() };
+            let acks = open.drain(..landed).flat_map(|id: u16| [0x40, 2, (id >> 8) as u8, id as u8]);
+            Answer::Bytes([0xd0, 0].into_iter().chain(acks).collect())
+        }
+        _ => nothing(),
+    })
+    .await;
+    let gateway = Gateway::start(
+        Settings {
+            version: Version::V4,
+            in_flight: u16::MAX,
+            keepalive: Duration::from_secs(1),
+            ..settings(fake.address)
+        },
+        Options::default(),
+    )
+    .await;
+    gateway.until_up().await;
+    for _ in 0..MOST + 100 {
+        gateway.publish("shed/dev/a", "1").await;
+    }
+    gateway.until_drained().await;
+    assert_eq!(most.load(Ordering::Relaxed), MOST);
+    assert_eq!(gateway.bridge.status().counters.connects, 1);
 }
 
 #[tokio::test]

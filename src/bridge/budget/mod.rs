@@ -67,9 +67,16 @@ impl Budget {
         budget
     }
 
-    /// The level, and its changes.
-    pub(super) fn levels(&self) -> watch::Receiver<Level> {
-        self.level.subscribe()
+    /// The level now.
+    pub(super) fn level(&self) -> Level {
+        *self.level.borrow()
+    }
+
+    /// The level now, and every change after that: none can fall in between.
+    pub(super) fn levels(&self) -> (Level, watch::Receiver<Level>) {
+        let mut levels = self.level.subscribe();
+        let level = *levels.borrow_and_update();
+        (level, levels)
     }
 
     /// Reads the meter and the calendar. True when the level has changed, or another month has begun.

@@ -74,7 +74,7 @@ async fn little_is_written_after_an_hour_and_at_the_end() {
 async fn the_level_follows_the_projection_and_falls_again_with_time() {
     let meter = Arc::new(Meter::default());
     let budget = Budget::new(MONTH, Arc::clone(&meter), None, synced("2026-11-01T00:00:00Z"));
-    let levels = budget.levels();
+    let (_, levels) = budget.levels();
     assert_eq!(level(&budget), Level::Normal);
     // 19 of 36 MB by the tenth.
     spend(&meter, 50_000);
@@ -94,4 +94,17 @@ async fn the_level_follows_the_projection_and_falls_again_with_time() {
     assert_eq!(budget.status().state, "urgent-only");
     assert!(budget.look(synced("2026-12-01T00:00:00Z")), "a new month");
     assert_eq!((level(&budget), budget.status().used), (Level::Normal, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_begins_to_watch_knows_the_level_and_hears_of_the_next_one() {
+    let meter = Arc::new(Meter::default());
+    let now = synced("2026-11-15T12:00:00Z");
+    let budget = Budget::new(MONTH, Arc::clone(&meter), None, now);
+    spend(&meter, 100_000);
+    budget.look(now);
+    let (known, changes) = budget.levels();
+    assert!(known == Level::Urgent && !changes.has_changed().unwrap(), "{known:?}");
+    budget.look(synced("2026-12-01T00:00:00Z"));
+    assert!(changes.has_changed().unwrap() && level(&budget) == Level::Normal);
 }

@@ -175,6 +175,7 @@ impl<'a> Link<'a> {
     fn new(core: &'a Core, peer: Peer, start: &Start, arrivals: mpsc::Sender<Arrival>) -> Self {
         let now = Instant::now();
         let Peer { stream, codec, welcome, inbox } = peer;
+        let (level, levels) = core.levels();
         let (chains, replay) = (&core.outbox.chains, &core.settings.replay);
         core.outbox.begin(!start.probe);
         Self {
@@ -187,9 +188,8 @@ impl<'a> Link<'a> {
             hold: [None; LANES],
             batches: Default::default(),
             urgent: false,
-            // In this order: a change in between is seen twice rather than never.
-            levels: core.budget.as_ref().map(|budget| budget.levels()),
-            level: core.level(),
+            level,
+            levels,
             arrived: now,
             asleep: false,
             fetches: Fetches::default(),
