@@ -56,6 +56,7 @@ const PLAN: &[(&str, &[&str])] = &[
             "Connect",
             "record",
             "rules",
+            "thin",
         ],
     ),
     ("bus", &["Settings", "BusSettings", "Backend", "Family"]),

@@ -107,7 +107,7 @@ fn store(store: &StoreOutlook, assumptions: &Assumptions, out: &mut impl Write) 
     if store.thins {
         writeln!(
             out,
-            "store full: old readings become one a minute, then one in 5, 15, 60 minutes, before any is lost"
+            "store full: old readings become one a minute, then one in 5, 15, 60 minutes, before any is lost; what that writes is counted"
         )?;
     }
     let ms = assumptions.round_trip.as_millis();

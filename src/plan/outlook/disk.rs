@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::bridge::Load;
 use super::stream::Stream;
+use super::thinning::{Left, WORTH_IT, left, rewritten};
 use super::{Assumptions, DAY_S, Span};
 use crate::bridge::Class;
 use crate::plan::Plan;
@@ -30,12 +31,6 @@ const FILE_SYSTEM: f64 = 4227.0 / 4096.0;
 /// What a card writes inside for a write of 4 kB, in such writes; assumed. Larger writes cost what they are.
 const AMPLIFICATION: f64 = 10.0;
 const YEAR_DAYS: f64 = 365.25;
-/// Readings of a stream that are left of a day when it is thinned as far as it goes.
-const WINDOWS_PER_DAY: f64 = 24.0;
-/// What a reading's spread adds to its record.
-const SPREAD: f64 = 24.0;
-/// Thinning has to save such a part of what is stored.
-const WORTH_IT: f64 = 0.25;
 /// Classes from telemetry on leave a tenth to the others, when there are so many segments.
 const SHARED_FROM: u64 = 8;
 
@@ -50,8 +45,8 @@ pub(super) struct Flow {
     rounds: BTreeMap<usize, Span>,
     /// Messages a day that somebody waits for.
     waited: f64,
-    /// Bytes that are left of a day's records when they are thinned as far as it goes.
-    thinned: Span,
+    /// Bytes that each length of windows leaves of a day's records, at the least and at the most.
+    thinned: [Left; 2],
 }
 
 impl Flow {
@@ -59,14 +54,21 @@ impl Flow {
         self.messages = self.messages + per_day;
         self.bytes = self.bytes + per_day.times(record as f64);
         let averaged = stream.message.source.as_ref().is_some_and(|source| !source.sample.reading.measure.exact);
-        let left = |per_day: f64| match per_day.min(WINDOWS_PER_DAY) {
-            left if averaged && left < per_day => left * (record as f64 + SPREAD + LENGTH),
-            _ => per_day * (record as f64 + LENGTH),
-        };
-        self.thinned = self.thinned + per_day.map(left);
+        for (sum, per_day) in self.thinned.iter_mut().zip([per_day.least, per_day.most]) {
+            let left = left(per_day, record as f64 + LENGTH, averaged);
+            sum.iter_mut().zip(left).for_each(|(sum, left)| *sum += left);
+        }
         let rounds = self.rounds.entry(stream.source).or_default();
         *rounds = Span { least: rounds.least.max(per_day.least), most: rounds.most.max(per_day.most) };
         self.waited += if stream.waits { per_day.most } else { 0.0 };
+    }
+
+    /// What each length of windows leaves, as a part of all; all of it where nothing is thinned.
+    fn parts(&self, thins: bool) -> [Left; 2] {
+        let all = [self.bytes.least + LENGTH * self.messages.least, self.bytes.most + LENGTH * self.messages.most];
+        let part = |(left, all): (Left, f64)| left.map(|left| if thins && all > 0.0 { left / all } else { 1.0 });
+        let [least, most] = self.thinned;
+        [(least, all[0]), (most, all[1])].map(part)
     }
 
     /// The mean record in bytes.
@@ -146,12 +148,9 @@ pub(super) fn thins(store: &Settings, class: Class) -> bool {
 
 /// Bytes of the store that a day without a link takes when it is thinned as far as it goes.
 fn thinned_per_day(store: &Settings, class: Class, flow: &Flow) -> Span {
-    let left = |end: fn(Span) -> f64| {
-        let share = end(flow.thinned) / (end(flow.bytes) + LENGTH * end(flow.messages)).max(f64::MIN_POSITIVE);
-        let worth_it = thins(store, class) && share <= 1.0 - WORTH_IT;
-        end(space_per_day(store, flow)) * if worth_it { share } else { 1.0 }
-    };
-    Span { least: left(|span| span.least), most: left(|span| span.most) }
+    let share = |[.., last]: Left| if last <= 1.0 - WORTH_IT { last } else { 1.0 };
+    let ([least, most], space) = (flow.parts(thins(store, class)), space_per_day(store, flow));
+    Span { least: space.least * share(least), most: space.most * share(most) }
 }
 
 /// Days without a link until something of `class` is lost: less important classes go first, of all bridges.
@@ -184,7 +183,7 @@ pub struct StoreOutlook {
     pub endurance: f64,
     /// While the link is up.
     pub online: Wear,
-    /// In an outage that never ends, with the most traffic.
+    /// In an outage that never ends, with the most traffic; what thinning writes is in it.
     pub offline: Wear,
 }
 
@@ -202,34 +201,37 @@ pub struct Wear {
 }
 
 pub(super) fn store<'l>(plan: &Plan, loads: &'l [Load], assumptions: &Assumptions) -> StoreOutlook {
-    let all = loads.iter().flat_map(|load| load.flows.values());
-    let late = |load: &'l Load| load.flows.iter().filter(|(class, _)| load.late.contains(class)).map(|(_, flow)| flow);
+    let all = loads.iter().flat_map(|load| &load.flows);
+    let late = |load: &'l Load| load.flows.iter().filter(|(class, _)| load.late.contains(class));
+    let again = |class, flow: &Flow| rewritten(flow.parts(thins(&plan.store, class))[1]);
     StoreOutlook {
         quota: plan.store.max_size,
         thins: loads.iter().flat_map(|load| load.flows.keys()).any(|class| thins(&plan.store, *class)),
         endurance: assumptions.endurance,
         // What the cloud acknowledges before its commit is due is never written: all but batches that wait longer.
-        online: wear(&plan.store, loads.iter().flat_map(late), assumptions),
-        offline: wear(&plan.store, all, assumptions),
+        online: wear(&plan.store, loads.iter().flat_map(late).map(|(_, flow)| (flow, 0.0)), assumptions),
+        offline: wear(&plan.store, all.map(|(class, flow)| (flow, again(*class, flow))), assumptions),
     }
 }
 
-fn wear<'f>(store: &Settings, flows: impl Iterator<Item = &'f Flow>, assumptions: &Assumptions) -> Wear {
+/// Of flows, and of what part of each is written again when it is thinned.
+fn wear<'f>(store: &Settings, flows: impl Iterator<Item = (&'f Flow, f64)>, assumptions: &Assumptions) -> Wear {
     let mut wear = Wear { commits_per_day: 0.0, written_per_day: 0.0, worn_per_day: 0.0, years: None };
-    let rates = flows.map(|flow| rate(store, flow, |span| span.most)).filter(|rate| rate.messages > 0.0);
-    let mut rates: Vec<_> = rates.collect();
+    let rates = flows.map(|(flow, again)| (rate(store, flow, |span| span.most), again));
+    let mut rates: Vec<_> = rates.filter(|(rate, _)| rate.messages > 0.0).collect();
     // All queues together keep to the limit; what waits longer is committed together.
-    let wanted: f64 = rates.iter().map(|rate| rate.commits).sum();
+    let wanted: f64 = rates.iter().map(|(rate, _)| rate.commits).sum();
     let granted = (f64::from(store.max_commits_per_s) / wanted.max(f64::MIN_POSITIVE)).min(1.0);
-    rates.iter_mut().for_each(|rate| rate.commits *= granted);
-    for rate in rates {
+    rates.iter_mut().for_each(|(rate, _)| rate.commits *= granted);
+    for (rate, again) in rates {
         let commits = rate.commits * DAY_S;
-        // Every segment that is used again costs its header and both copies of the ledger.
-        let turns = commits * rate.space(store) / (store.segment_size as f64 - BLOCK);
+        let space = commits * rate.space(store);
+        // Every segment that is used again costs its header and both copies of the ledger. Thinning writes large pieces.
+        let (turns, thinned) = (space / (store.segment_size as f64 - BLOCK), space * again);
         wear.commits_per_day += commits;
-        wear.written_per_day += (commits * rate.written() + turns * 3.0 * BLOCK) * FILE_SYSTEM;
-        wear.worn_per_day +=
-            (commits * rate.written().max(AMPLIFICATION * BLOCK) + turns * 3.0 * AMPLIFICATION * BLOCK) * FILE_SYSTEM;
+        wear.written_per_day += (commits * rate.written() + turns * 3.0 * BLOCK + thinned) * FILE_SYSTEM;
+        let small = AMPLIFICATION * BLOCK;
+        wear.worn_per_day += (commits * rate.written().max(small) + turns * 3.0 * small + thinned) * FILE_SYSTEM;
     }
     let years = assumptions.endurance / (wear.worn_per_day * YEAR_DAYS);
     Wear { years: (wear.worn_per_day > 0.0).then_some(years), ..wear }

@@ -4,13 +4,14 @@
 //! rest on is a named constant here or a field of [`Assumptions`].
 //!
 //! Reading order: `stream` (what is published), `bridge` (what of it a bridge takes), `disk` (what
-//! that is on the card), `link` (what it is on the wire), `warnings`.
+//! that is on the card, with `thinning`), `link` (what it is on the wire), `warnings`.
 
 mod bridge;
 mod disk;
 mod filtered;
 mod link;
 mod stream;
+mod thinning;
 mod warnings;
 
 use std::time::Duration;

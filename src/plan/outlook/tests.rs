@@ -161,6 +161,22 @@ fn what_is_thinned_lasts_longer_and_only_that() {
 }
 
 #[test]
+fn what_thinning_writes_is_worn_too() {
+    let bridge = "[[bridge]]\nname = \"cloud\"\nurl = \"mqtts://x\"\n[[bridge.forward]]\ntopics = [\"#\"]\n";
+    let store = |every: &str, full: &str| {
+        let full = format!("[store]\nwhen_full = \"{full}\"\n");
+        worked_out(&(sensor(every, "") + bridge + &full), &[]).store
+    };
+    let written = |every| [store(every, "thin"), store(every, "drop-oldest")].map(|it| it.offline.written_per_day);
+    // Ten rounds of two readings are one commit of a block, of which they take less than half.
+    let [thinning, dropping] = written("100ms");
+    assert!((1.02..1.2).contains(&(thinning / dropping)), "{thinning} {dropping}");
+    let [thinning, dropping] = written("1h");
+    assert_eq!(thinning, dropping, "nothing is thinned");
+    assert_eq!(store("100ms", "thin").online, store("100ms", "drop-oldest").online);
+}
+
+#[test]
 fn who_waits_for_the_disk_costs_commits() {
     let bridge = "[[bridge]]\nname = \"cloud\"\nurl = \"mqtts://x\"\n[[bridge.forward]]\ntopics = [\"#\"]\n";
     let commits = |per_s| worked_out(bridge, &[Lan { per_s, payload: 64, topic: None }]).store.offline.commits_per_day;
