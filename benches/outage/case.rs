@@ -59,6 +59,10 @@ pub(crate) struct Case {
     worn: bool,
 }
 
+/// So much longer is the outage of the case `worn`: changes of segment, and what the file system commits by itself, come
+/// once in a minute or two, and are to count for as much as they do.
+const WORN_LONGER: u32 = 4;
+
 const fn case(name: &'static str, fault: Fault, strike: Strike) -> Case {
     Case { name, fault, strike, worn: false }
 }
@@ -137,18 +141,19 @@ impl Case {
         let begin = site.look();
         sleep(times.before).await;
         let down = site.look();
-        let ends = Instant::now() + times.outage;
+        let outage = if self.worn { times.outage * WORN_LONGER } else { times.outage };
+        let ends = Instant::now() + outage;
         if matches!(self.strike, Strike::Kill | Strike::Power) {
-            site.fault(self.fault, true, times.outage).await;
-            sleep(times.outage / 2).await;
+            site.fault(self.fault, true, outage).await;
+            sleep(outage / 2).await;
             site.strike(self.strike).await;
             sleep_until(ends).await;
         } else {
-            site.fault(self.fault, true, times.outage).await;
+            site.fault(self.fault, true, outage).await;
             sleep_until(ends).await;
         }
         let up = site.look();
-        site.fault(self.fault, false, times.outage).await;
+        site.fault(self.fault, false, outage).await;
         let after = Instant::now() + times.after;
         drop(timeout(GIVES_UP, site.resumed(up.at_us)).await);
         sleep(Duration::from_secs(1)).await;

@@ -58,8 +58,8 @@ pub(crate) fn worn(figures: &[(Kind, Figures)], segment_mib: u64) {
     for Commits { count, asked, flushes, bytes, recycled, is_worn } in figures.iter().filter_map(|(_, it)| it.commits) {
         let used = if is_worn { "all used before" } else { "NOT all used before" };
         println!(
-            "            segments of {segment_mib} MiB, {used}: {count} commits, {recycled} changes of segment (at this \
-             pace one in {} commits), {asked} flushes asked for, {flushes} at the disk",
+            "            segments of {segment_mib} MiB, {used}: {count} commits in a longer outage, {recycled} changes of \
+             segment (at this pace one in {} commits), {asked} flushes asked for, {flushes} at the disk",
             (segment_mib << 20) * count / bytes.max(1)
         );
     }
