@@ -123,7 +123,7 @@ impl Case {
 
     fn weir(self, times: Times) -> Weir {
         if self.worn {
-            let bridge = "replay = { rate = \"20000/s\" }";
+            let bridge = "replay = { rate = \"5000/s\" }";
             Weir { store: times.worn, bridge, hub: "" }
         } else {
             Weir { store: DEFAULT_SEGMENTS, ..Weir::default() }
