@@ -1,46 +1,11 @@
 # shellcheck shell=bash
 # An emulator for a Raspberry Pi 3 and what it starts: Debian packages that are unpacked and not installed, whatever
-# this system is. Nothing here needs root. Sourced after chroot.sh.
+# this system is. Nothing here needs root. Sourced after unpacked.sh.
 
-suite=trixie
 # For this machine: the emulator and a tool for device trees, with all their libraries.
 native=(qemu-system-arm device-tree-compiler)
 # For the Pi; the kernel's packages are added as its name is known.
 foreign=(busybox-static libc6 libgcc-s1)
-
-cannot() { say "cannot be run here: $*"; echo "$*" >"${WEIR_SKIPPED:-/dev/null}"; exit 77; }
-
-# $work is a folder for lists and packages.
-
-write_apt_conf() { # write_apt_conf ARCHITECTURE FOREIGN...
-  local uri; uri=$(mirror '')
-  mkdir -p "$work"/{state/lists,cache/archives}/partial
-  : >"$work/status"
-  printf "deb [signed-by=$keyring] $uri %s main\n" "$suite" "$suite-backports" >"$work/sources.list"
-  cat >"$work/apt.conf" <<-END
-	Dir::State "$work/state"; Dir::State::status "$work/status"; Dir::Cache "$work/cache";
-	Dir::Etc::sourcelist "$work/sources.list"; Dir::Etc::sourceparts "/dev/null";
-	Dir::Etc::preferences "/dev/null"; Dir::Etc::preferencesparts "/dev/null";
-	APT::Architecture "$1"; APT::Architectures { $(printf '"%s"; ' "$@")};
-	APT::Install-Recommends "false"; APT::Sandbox::User "root"; Debug::NoLocking "true"; Acquire::Languages "none";
-	Acquire::Check-Valid-Until "false";
-	END
-}
-
-# apt with lists and a cache of its own, and none of this machine's packages.
-apt_apart() { APT_CONFIG=$work/apt.conf apt-get -q -o Dpkg::Use-Pty=0 "$@"; }
-
-# What the lists say that were fetched.
-apt_list() { APT_CONFIG=$work/apt.conf apt-cache "$@"; }
-
-# Fetches packages with everything they need into $work/cache/archives.
-fetch_closure() { apt_apart install --yes --download-only "$@" >/dev/null; }
-
-unpack() { # unpack FOLDER FILE...
-  local folder=$1 file; shift
-  mkdir -p "$folder"
-  for file; do dpkg-deb --fsys-tarfile "$file" | tar -x --no-same-owner -C "$folder" || return 1; done
-}
 
 # Debian's newest kernel for this suite, because its own has no gpio-sim. Its name has the version in it, and how it is
 # cut into packages has changed: both are asked of the list that is valid now. What it needs besides, it does not need here.
@@ -58,7 +23,7 @@ kernel_packages() {
 fetch_emulator() {
   local kernel package arm=()
   rm -rf "$work" "$1"
-  write_apt_conf "$(dpkg --print-architecture)" arm64
+  write_apt_conf "$suite $suite-backports" "$(dpkg --print-architecture)" arm64
   apt_apart update >/dev/null || return 1
   kernel=$(kernel_packages) || { say "Debian has no kernel for arm64"; return 1; }
   for package in "${foreign[@]}" $kernel; do arm+=("$package:arm64"); done
@@ -70,7 +35,7 @@ fetch_emulator() {
 # Sets $emulator to a folder with `packages` and `boot`, and makes it if it is not there.
 make_emulator() {
   local old
-  emulator=$cache/pi-$(cat scripts/emulator.sh tests/pi/stage.py | sha256sum | cut -c 1-12)
+  emulator=$cache/pi-$(cat scripts/unpacked.sh scripts/emulator.sh tests/pi/stage.py | sha256sum | cut -c 1-12)
   [ ! -e "$emulator/made" ] || return 0
   have apt-get || cannot "the emulator comes from Debian's packages"
   [ -e "$keyring" ] || cannot "Debian's archive keys ($keyring) are not here"

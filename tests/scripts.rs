@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -28,15 +28,19 @@ fn every_script_parses_and_can_be_run() {
         ("bash", "scripts/package"),
         ("bash", "scripts/service"),
         ("bash", "scripts/test-armv7"),
+        ("bash", "scripts/test-armhf"),
         ("sh", "scripts/install.sh"),
         ("bash", "tests/service/checks"),
         ("bash", "tests/service/probe"),
+        ("bash", "tests/service/armhf"),
         ("bash", "tests/service/readme"),
         ("sh", "scripts/deb/preinst"),
         ("sh", "scripts/deb/postinst"),
         ("sh", "scripts/deb/prerm"),
         ("sh", "scripts/deb/postrm"),
+        ("bash", "scripts/unpacked.sh"),
         ("bash", "scripts/emulator.sh"),
+        ("bash", "scripts/proven.sh"),
         ("bash", "scripts/pi"),
         ("bash", "scripts/pi-card"),
         ("bash", ".ci/run"),
@@ -55,6 +59,53 @@ fn every_script_parses_and_can_be_run() {
         let mode = rustix::fs::stat(&path).expect("the script is there").st_mode;
         assert!(script.ends_with(".sh") || mode & 0o111 == 0o111, "{script} is not executable");
     }
+}
+
+/// A copy of what decides whether the whole system on the card is proven again, and an empty cache.
+struct Checkout(tempfile::TempDir);
+
+impl Checkout {
+    fn new() -> Self {
+        let checkout = Self(tempfile::tempdir().expect("a folder"));
+        let parts = ["scripts", "systemd", "config", "tests/pi", "Cargo.toml"];
+        let mut copy = Command::new("cp");
+        copy.args(["-R", "--parents"]).args(parts).arg(checkout.0.path()).current_dir(root());
+        assert!(copy.status().expect("cp is there").success());
+        checkout
+    }
+
+    fn bash(&self, script: &str) -> Output {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", script]).current_dir(self.0.path());
+        bash.env("WEIR_CACHE", self.0.path().join("cache")).env("WEIR_SKIPPED", self.0.path().join("why"));
+        bash.output().expect("bash is there")
+    }
+
+    fn is_due(&self) -> bool {
+        let said = self.bash("scripts/pi-card --due");
+        assert!(matches!(said.status.code(), Some(0 | 77)), "{said:?}");
+        said.status.success()
+    }
+}
+
+#[test]
+fn the_whole_system_is_proven_again_when_what_it_proves_changes_or_its_card_is_there() {
+    let checkout = Checkout::new();
+    let proven = ". scripts/common.sh; . scripts/chroot.sh; . scripts/proven.sh";
+    assert!(checkout.bash(&format!("{proven}; remember_proven \"$(proves_digest)\"; is_proven")).status.success());
+    assert!(!checkout.is_due());
+    let why = std::fs::read_to_string(checkout.0.path().join("why")).unwrap();
+    assert!(why.starts_with("unchanged"), "{why}");
+
+    for part in ["systemd/weir.service", "scripts/deb/postinst", "config/package.toml", "tests/pi/card.py"] {
+        assert!(checkout.bash(&format!("cp {part} kept && echo >>{part}")).status.success());
+        assert!(checkout.is_due(), "{part}");
+        assert!(checkout.bash(&format!("mv kept {part}")).status.success());
+        assert!(!checkout.is_due(), "{part} is as it was");
+    }
+    let made = format!("{proven}; folder=$(card_folder); mkdir -p \"$folder\" && touch \"$folder/made\"");
+    assert!(checkout.bash(&made).status.success());
+    assert!(checkout.is_due());
 }
 
 /// A process that is ended, whatever the test does.

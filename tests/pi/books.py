@@ -54,7 +54,7 @@ def everything_arrives(listener, seen, runs):
     young = {one for one in seen if any(run.may_lack(one) for run in runs)}
     missing = lambda: seen - young - readings(listener.messages)
     try:
-        listener.wait("everything", lambda: not missing(), 240)
+        listener.wait("everything", lambda: not missing())
     except TimeoutError:
         raise AssertionError(f"{len(missing())} of {len(seen)} are missing: {sorted(missing())[:5]}") from None
     lost = seen - readings(listener.messages)

@@ -6,6 +6,9 @@ import struct
 import threading
 import time
 
+# Longer than anything takes on a machine that is busy.
+PATIENCE_S = 900
+
 
 class Message:
     def __init__(self, topic, payload, retained):
@@ -110,7 +113,7 @@ class Client:
             self.news.wait_for(lambda: number in self.confirmed or self.socket is not connection)
             return number in self.confirmed
 
-    def wait(self, what, find, patience_s=300):
+    def wait(self, what, find, patience_s=PATIENCE_S):
         """The first true answer of `find`, asked again after each message."""
         end = time.monotonic() + patience_s
         with self.news:
@@ -122,7 +125,7 @@ class Client:
                 self.news.wait(left)
             return answer
 
-    def ready(self, patience_s=120):
+    def ready(self, patience_s=PATIENCE_S):
         self.wait(f"a connection to port {self.port}", lambda: self.socket, patience_s)
         return self
 
