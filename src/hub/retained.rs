@@ -1,6 +1,8 @@
 //! The last value of each topic. Pure; sorted, so that a receiver can take them in steps.
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -10,8 +12,8 @@ use super::memory::{Level, Memory, Share};
 use super::sys;
 use crate::model::{Filter, Message, Topic};
 
-/// What a retained message takes beside its own bytes: itself, its place in the map, reference counts.
-const OVERHEAD: usize = size_of::<Message>() + size_of::<(Topic, Kept)>() + 64;
+/// What a retained message takes beside its own bytes: itself, its place in the set, reference counts.
+const OVERHEAD: usize = size_of::<Message>() + size_of::<Kept>() + 80;
 
 /// Messages looked at in one step, whether they match or not: whoever reads holds up no writer for longer.
 const LOOKS: usize = 1024;
@@ -45,10 +47,46 @@ impl Kept {
     }
 }
 
+/// A retained message that stands where its topic does: the name is not there a second time.
+#[derive(Debug)]
+struct ByTopic(Kept);
+
+impl ByTopic {
+    fn topic(&self) -> &Topic {
+        &self.0.message.topic
+    }
+}
+
+impl Borrow<str> for ByTopic {
+    fn borrow(&self) -> &str {
+        self.topic().as_str()
+    }
+}
+
+impl Ord for ByTopic {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.topic().as_str().cmp(other.topic().as_str())
+    }
+}
+
+impl PartialOrd for ByTopic {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByTopic {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for ByTopic {}
+
 /// All retained messages.
 #[derive(Debug)]
 pub(crate) struct Retained {
-    by_topic: BTreeMap<Topic, Kept>,
+    by_topic: BTreeSet<ByTopic>,
     bytes: usize,
     /// How many of them are the hub's own figures, which count against no bound: the hub has a fixed number.
     figures: usize,
@@ -60,7 +98,7 @@ pub(crate) struct Retained {
 impl Retained {
     /// Without bounds of its own.
     pub(crate) fn new(memory: &Arc<Memory>) -> Self {
-        let (by_topic, bytes, figures, share) = (BTreeMap::new(), 0, 0, Share::new(memory));
+        let (by_topic, bytes, figures, share) = (BTreeSet::new(), 0, 0, Share::new(memory));
         Self { by_topic, bytes, figures, max_messages: usize::MAX, max_bytes: usize::MAX, share }
     }
 
@@ -74,7 +112,7 @@ impl Retained {
         if message.payload.is_empty() || sys::is_below(message.topic.as_str()) {
             return true;
         }
-        let old = self.by_topic.get(&message.topic).map(Kept::weight);
+        let old = self.by_topic.get(message.topic.as_str()).map(|old| old.0.weight());
         let weight = message.weight();
         let fits = self.len() + usize::from(old.is_none()) <= self.max_messages
             && self.bytes - old.unwrap_or(0) + weight <= self.max_bytes;
@@ -99,7 +137,7 @@ impl Retained {
     /// False when there is no room.
     pub(crate) fn keep(&mut self, message: &Arc<Message>, expires: Option<Instant>) -> bool {
         let fits = self.has_room(message);
-        if let Some(old) = self.by_topic.remove(&message.topic) {
+        if let Some(ByTopic(old)) = self.by_topic.take(message.topic.as_str()) {
             self.forget(&old);
         }
         if fits && !message.payload.is_empty() {
@@ -109,7 +147,7 @@ impl Retained {
             } else {
                 self.bytes += kept.weight();
             }
-            self.by_topic.insert(message.topic.clone(), kept);
+            self.by_topic.insert(ByTopic(kept));
         }
         self.settle();
         fits
@@ -118,7 +156,7 @@ impl Retained {
     /// Takes over what an earlier run has kept, as far as there is room; says how much was left out.
     /// Nothing is kept yet.
     ///
-    /// All at once, in about the order of topics, is much faster than one by one, and fills the map's nodes.
+    /// All at once, in about the order of topics, is much faster than one by one, and fills the set's nodes.
     pub(crate) fn restore(&mut self, values: Vec<Kept>) -> usize {
         debug_assert!(self.by_topic.is_empty(), "only a new hub takes over");
         let (count, mut fitting) = (values.len(), Vec::with_capacity(values.len()));
@@ -128,7 +166,7 @@ impl Retained {
             let fits = fitting.len() < self.max_messages && bytes <= self.max_bytes && !kept.is_figure();
             if fits && self.share.memory().level() < Level::Full {
                 self.bytes = bytes;
-                fitting.push((kept.message.topic.clone(), kept));
+                fitting.push(ByTopic(kept));
                 self.share.set(self.bytes + fitting.len() * OVERHEAD);
             }
         }
@@ -155,12 +193,12 @@ impl Retained {
         };
         let all = self.by_topic.range::<str, _>((from, Bound::Unbounded));
         let mut found = Vec::new();
-        for (looked, (topic, kept)) in all.take_while(|(topic, _)| topic.as_str().starts_with(prefix)).enumerate() {
-            if filter.matches(topic) && kept.is_alive(now) {
-                found.push(kept.clone());
+        for (looked, at) in all.take_while(|it| it.topic().as_str().starts_with(prefix)).enumerate() {
+            if filter.matches(at.topic()) && at.0.is_alive(now) {
+                found.push(at.0.clone());
             }
             if found.len() == count || looked + 1 == LOOKS {
-                return Step { found, next: Some(topic.clone()) };
+                return Step { found, next: Some(at.topic().clone()) };
             }
         }
         Step { found, next: None }
@@ -169,11 +207,11 @@ impl Retained {
     /// Forgets what has expired; says what that was.
     pub(crate) fn sweep(&mut self, now: Instant) -> Vec<Topic> {
         let (bytes, mut expired) = (&mut self.bytes, Vec::new());
-        self.by_topic.retain(|topic, kept| {
-            let alive = kept.is_alive(now);
+        self.by_topic.retain(|it| {
+            let alive = it.0.is_alive(now);
             if !alive {
-                *bytes -= kept.weight();
-                expired.push(topic.clone());
+                *bytes -= it.0.weight();
+                expired.push(it.topic().clone());
             }
             alive
         });
