@@ -4,7 +4,7 @@
 use std::io;
 
 use super::Version;
-use super::link::{End, Report};
+use super::link::{End, Report, Start};
 use super::uplink::OpenError;
 use super::uplink::codec::Codec;
 
@@ -20,6 +20,8 @@ const PACKET_TOO_LARGE: u8 = 0x95;
 #[derive(Debug, Default)]
 pub(super) struct Past {
     fruitless: bool,
+    /// The peer has closed, and it may have been for a record: the next one goes when nothing else is on its way.
+    wary: bool,
     /// The record that was alone on its way as the peer closed, and how often in a row.
     suspect: Option<((usize, u64), u32)>,
     /// By endpoint.
@@ -47,14 +49,15 @@ impl Past {
         Self { versions: vec![Versions::default(); endpoints], ..Self::default() }
     }
 
-    /// The last connection acknowledged no record.
-    pub(super) fn fruitless(&self) -> bool {
-        self.fruitless
+    /// What the next connection begins with.
+    pub(super) fn start(&self) -> Start {
+        Start { probe: self.fruitless, wary: self.wary, condemned: self.condemned() }
     }
 
     /// A connection has ended.
     pub(super) fn learn(&mut self, report: &Report) {
         self.fruitless = !report.delivered;
+        self.wary = self.fruitless && (self.wary || is_verdict(report));
         let alone = report.alone.filter(|_| is_verdict(report));
         self.suspect = match (alone, self.suspect) {
             (Some(alone), Some((suspect, closes))) if alone == suspect => Some((suspect, closes + 1)),
@@ -64,7 +67,7 @@ impl Past {
     }
 
     /// The record that is to be given up.
-    pub(super) fn condemned(&self) -> Option<(usize, u64)> {
+    fn condemned(&self) -> Option<(usize, u64)> {
         self.suspect.filter(|(_, closes)| *closes >= CLOSES).map(|(record, _)| record)
     }
 
@@ -166,7 +169,22 @@ mod tests {
         assert_eq!(past.condemned(), Some((2, 7)));
         past.learn(&Report { delivered: true, ..report(Codec::V4, End::Silent, None) });
         assert_eq!(past.condemned(), None);
-        assert!(!past.fruitless());
+        assert!(!past.start().probe);
+    }
+
+    #[test]
+    fn a_peer_that_closes_gets_its_next_record_alone_until_it_takes_one() {
+        let mut past = Past::default();
+        let start = |past: &Past| (past.start().probe, past.start().wary);
+        past.learn(&report(Codec::V5, End::Closed, None));
+        assert_eq!(start(&past), (true, false), "the link may have broken");
+        past.learn(&report(Codec::V5, End::Disconnected(0x95), None));
+        past.learn(&report(Codec::V5, End::Closed, None));
+        assert_eq!(start(&past), (true, true));
+        past.learn(&Report { delivered: true, ..report(Codec::V4, End::Closed, None) });
+        assert_eq!(start(&past), (false, false));
+        past.learn(&report(Codec::V4, End::Closed, None));
+        assert_eq!(start(&past), (true, true));
     }
 
     #[test]

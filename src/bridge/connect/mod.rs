@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use rest::{Attempts, Rest, rest_after};
 
 use super::bridge::Bridge;
-use super::link::{self, End, Report, Start};
+use super::link::{self, End, Report};
 use super::past::Past;
 use super::place::place;
 use super::roster::{Answers, Roster};
@@ -210,7 +210,7 @@ impl Bridge {
         stop: &CancellationToken,
     ) -> (Report, Option<Leave>) {
         let leave = stop.child_token();
-        let start = Start { probe: attempts.past.fruitless(), condemned: attempts.past.condemned() };
+        let start = attempts.past.start();
         let mut link = std::pin::pin!(link::run(&self.core, peer, start, &leave));
         let mut home = std::pin::pin!(self.until_home_answers(index, &attempts.roster));
         let doubts = attempts.past.doubts(index);

@@ -22,6 +22,10 @@ type Aside = Pin<Box<dyn Future<Output = (usize, u64, Span)> + Send>>;
 pub(super) struct Asides(Vec<Aside>);
 
 impl Asides {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The next one whose letter is kept: lane, sequence, and when it was taken. Dropping this loses nothing.
     pub(super) async fn next(&mut self) -> (usize, u64, Span) {
         poll_fn(|context| {

@@ -88,6 +88,11 @@ impl Flights {
         self.flying.len()
     }
 
+    /// How many of them are the bridge's own state.
+    pub(super) fn statuses(&self) -> usize {
+        self.flying.values().filter(|flight| flight.cargo == Cargo::Status).count()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -100,6 +100,8 @@ pub(super) struct Report {
 pub(super) struct Start {
     /// One record at a time until the first is acknowledged.
     pub(super) probe: bool,
+    /// ... and nothing else beside it: the peer may close on it.
+    pub(super) wary: bool,
     /// A record to give up: the peer closes whenever it comes.
     pub(super) condemned: Option<(usize, u64)>,
 }
@@ -138,6 +140,7 @@ pub(super) struct Link<'a> {
     /// Messages and bytes of the backlog.
     buckets: [Bucket; 2],
     probe: bool,
+    wary: bool,
     delivered: bool,
     greeted: bool,
     /// Topics of which a record was refused for good on this connection, by hash.
@@ -201,6 +204,7 @@ impl<'a> Link<'a> {
             written: Vec::new(),
             buckets: [f64::from(replay.rate_per_s), replay.bytes_per_s as f64].map(|rate| Bucket::new(rate, now)),
             probe: start.probe,
+            wary: start.wary,
             delivered: false,
             greeted: false,
             refused_topics: HashSet::new(),

@@ -91,9 +91,14 @@ impl Link<'_> {
 
     fn has_window(&self) -> bool {
         let most = self.core.settings.in_flight.min(self.welcome.receive_max);
-        // Our own status, which nobody has answered yet, does not stand in the way of the one record.
-        let window =
-            if self.probe { 1 + usize::from(!self.greeted) } else { usize::from(most.max(1)).min(MOST_FLYING) };
+        let most = usize::from(most.max(1)).min(MOST_FLYING);
+        let window = match (self.probe, self.wary) {
+            (false, _) => most,
+            // What it closed on is done with first: on the next connection it would come again.
+            (true, true) => usize::from(self.asides.is_empty()),
+            // Our own status does not stand in the way of the one record.
+            (true, false) => most.min(1 + self.flights.statuses()),
+        };
         let small = self.flights.bytes() < FLYING_BYTES;
         self.flights.len() < window && small && self.pipe.outbox.len() < OUTBOX_BYTES
     }
@@ -293,17 +298,21 @@ impl Link<'_> {
             oldest: None,
             dropped: self.core.dropped(),
         };
+        // A good-bye does not wait until the peer takes more (MQTT-3.3.4-9).
+        let fits = self.flights.len() < usize::from(self.welcome.receive_max.max(1));
         let publish = Publish {
             topic: self.core.outbox.rules.cloud_status(),
             payload: Bytes::from(status.encode()),
-            qos: Qos::AtLeastOnce,
+            qos: if fits { Qos::AtLeastOnce } else { Qos::AtMostOnce },
             retain: self.welcome.retain,
             dup: false,
-            id: self.flights.next_id(),
+            id: if fits { self.flights.next_id() } else { 0 },
             properties: None,
         };
         self.put(&Out::Publish(&publish))?;
-        self.flights.depart(publish.id, Cargo::Status, 0, Instant::now());
+        if fits {
+            self.flights.depart(publish.id, Cargo::Status, 0, Instant::now());
+        }
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 
+use crate::bridge::uplink::codec::Codec;
 use crate::format::batch;
 
 /// How the cloud is at the moment.
@@ -30,11 +31,17 @@ pub(super) type Message = (String, u64);
 
 /// A connection's far end, and all that came over any of them.
 pub(super) struct Cloud {
+    codec: Codec,
     io: Option<DuplexStream>,
     inbox: BytesMut,
     answers: VecDeque<(Instant, [u8; 5])>,
     outbox: BytesMut,
     pub(super) mood: Mood,
+    /// Publishes at QoS 1 that it takes before it answers one.
+    receive_max: usize,
+    unanswered: usize,
+    /// How often it got one more.
+    pub(super) flooded: usize,
     /// There are publishes on this connection that it will never answer.
     pub(super) owes: bool,
     /// In the order in which it was taken.
@@ -43,23 +50,34 @@ pub(super) struct Cloud {
 }
 
 impl Cloud {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(codec: Codec, seed: u64) -> Self {
         Self {
+            codec,
             io: None,
             inbox: BytesMut::new(),
             answers: VecDeque::new(),
             outbox: BytesMut::new(),
             mood: Mood::default(),
+            receive_max: 0,
+            unanswered: 0,
+            flooded: 0,
             owes: false,
             arrived: Vec::new(),
             rng: Rng::with_seed(seed),
         }
     }
 
-    /// Begins a connection; the one before is gone with all that was on its way.
-    pub(super) fn connect(&mut self, io: Option<DuplexStream>) {
-        (self.io, self.inbox, self.outbox) = (io, BytesMut::new(), BytesMut::new());
+    /// Begins a connection on which it takes so many publishes at once.
+    pub(super) fn connect(&mut self, io: DuplexStream, receive_max: u16) {
+        self.cut();
+        (self.io, self.receive_max) = (Some(io), receive_max.into());
+    }
+
+    /// The connection is gone with all that was on its way.
+    pub(super) fn cut(&mut self) {
+        (self.io, self.inbox, self.outbox) = (None, BytesMut::new(), BytesMut::new());
         self.answers.clear();
+        self.unanswered = 0;
         self.owes = false;
     }
 
@@ -75,6 +93,7 @@ impl Cloud {
         while self.answers.front().is_some_and(|(due, _)| *due <= now)
             && let Some((_, answer)) = self.answers.pop_front()
         {
+            self.unanswered -= usize::from(answer[0] == 0x40);
             let len = 2 + usize::from(answer[1]);
             self.outbox.extend_from_slice(&answer[..len]);
         }
@@ -108,7 +127,7 @@ impl Cloud {
         }
     }
 
-    /// A whole packet: MQTT 5 section 2.1.
+    /// A whole packet: section 2.1 in both versions.
     fn packet(&mut self) -> Option<BytesMut> {
         let (head, len) = varint(self.inbox.get(1..)?)?;
         let whole = 1 + head + len;
@@ -123,7 +142,7 @@ impl Cloud {
         }
     }
 
-    /// MQTT 5 section 3.3.
+    /// Section 3.3 in both versions.
     fn publish(&mut self, packet: &[u8], now: Instant) {
         let (head, _) = varint(&packet[1..]).expect("it is whole");
         let mut rest = &packet[1 + head..];
@@ -131,9 +150,12 @@ impl Cloud {
         let topic = String::from_utf8(rest[..len].to_vec()).expect("topics are UTF-8");
         rest.advance(len);
         let id = if packet[0] & 6 > 0 { rest.get_u16().to_be_bytes() } else { [0; 2] };
-        let (head, len) = varint(rest).expect("it is whole");
-        rest.advance(head + len);
+        if self.codec == Codec::V5 {
+            let (head, len) = varint(rest).expect("it is whole");
+            rest.advance(head + len);
+        }
         let reason = match topic.ends_with("/bad") {
+            true if self.codec == Codec::V4 => return self.cut(),
             true => 0x87,
             false if self.mood.busy > 0 && self.rng.u32(0..self.mood.busy) == 0 => 0x97,
             false => 0,
@@ -142,7 +164,10 @@ impl Cloud {
             self.arrived.extend(messages(topic, rest));
         }
         if id != [0; 2] {
-            self.answer([0x40, 3, id[0], id[1], reason], now);
+            self.unanswered += 1;
+            self.flooded += usize::from(self.unanswered > self.receive_max);
+            let len = if self.codec == Codec::V5 { 3 } else { 2 };
+            self.answer([0x40, len, id[0], id[1], reason], now);
         }
     }
 

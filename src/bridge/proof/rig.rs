@@ -17,10 +17,10 @@ use super::cloud::{Cloud, Mood};
 use super::world::{TOPICS, World, switched_on};
 use crate::bridge::Connect;
 use crate::bridge::core::Core;
-use crate::bridge::link::{self, End, Report, Start};
+use crate::bridge::link::{self, End, Report};
 use crate::bridge::past::Past;
 use crate::bridge::uplink::Peer;
-use crate::bridge::uplink::codec::{Codec, Welcome};
+use crate::bridge::uplink::codec::Welcome;
 use crate::hub::{self, Durable as _, Hub};
 use crate::model::{Name, Receipt, TimeQuality, Verdict};
 use crate::runtime::Clock;
@@ -75,7 +75,7 @@ impl Rig {
         let (shown, clock) = Clock::by_hand(switched_on());
         let mut world = World::new(&mut rng, hub, shown);
         let core = Arc::new(world.start(&mut rng, &disk));
-        let cloud = Cloud::new(rng.u64(..));
+        let cloud = Cloud::new(world.codec, rng.u64(..));
         Self {
             rng,
             world,
@@ -163,18 +163,18 @@ impl Rig {
             retain: true,
             qos_1: true,
         };
-        let peer = Peer { stream: Box::new(near), codec: Codec::V5, welcome, inbox: BytesMut::new() };
-        let start = Start { probe: self.past.fruitless(), condemned: self.past.condemned() };
+        let peer = Peer { stream: Box::new(near), codec: self.world.codec, welcome, inbox: BytesMut::new() };
+        let start = self.past.start();
         let core = Arc::clone(&self.core);
         let session = async move { link::run(&core, peer, start, &CancellationToken::new()).await };
         self.session = Some(Box::pin(unconstrained(session)));
-        self.cloud.connect(Some(far));
+        self.cloud.connect(far, welcome.receive_max);
         self.woken.0.store(true, Ordering::Release);
     }
 
     fn cut(&mut self) {
         // The link notices, unless the whole of it goes at once.
-        self.cloud.connect(None);
+        self.cloud.cut();
         if self.rng.bool() {
             self.session = None;
         }
@@ -184,7 +184,7 @@ impl Rig {
     /// SIGKILL, or the power fails.
     fn die(&mut self) {
         self.session = None;
-        self.cloud.connect(None);
+        self.cloud.cut();
         self.disk = if self.rng.bool() { self.disk.kill() } else { self.disk.crash(self.rng.u64(..)) };
         self.collect();
         self.open.clear();
@@ -282,7 +282,7 @@ impl Rig {
 
     fn ended(&mut self, report: &Report) -> Result<(), String> {
         self.past.learn(report);
-        self.cloud.connect(None);
+        self.cloud.cut();
         match &report.end {
             End::Closed | End::Io(_) | End::Silent | End::Drained => Ok(()),
             end => Err(format!("the link ends: {end}")),
@@ -298,6 +298,9 @@ impl Rig {
     /// Every topic in order, counting first arrivals; when nothing waits, everything that was acknowledged.
     fn look(&mut self) -> Result<(), String> {
         self.collect();
+        if self.cloud.flooded > 0 {
+            return Err("the cloud gets more at once than it takes".into());
+        }
         let mut seen: HashMap<&str, BTreeSet<u64>> = HashMap::new();
         for (topic, number) in &self.cloud.arrived {
             let seen = seen.entry(topic).or_default();

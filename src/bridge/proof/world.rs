@@ -9,6 +9,7 @@ use crate::bridge::core::{Core, Timing};
 use crate::bridge::outbox::Outbox;
 use crate::bridge::rules::Rules;
 use crate::bridge::settings::tests::{forward, settings};
+use crate::bridge::uplink::codec::Codec;
 use crate::bridge::{Batch, Class, Connect, Forward, Replay, Settings, labelled, lanes};
 use crate::format::batch::{Compress, Encoding};
 use crate::hub::Hub;
@@ -29,6 +30,8 @@ pub(super) struct World {
     pub(super) hub: Hub,
     pub(super) clock: Clock,
     pub(super) settings: Settings,
+    /// What the cloud speaks. In MQTT 3.1.1 it has no way to refuse a message but to close.
+    pub(super) codec: Codec,
     /// The cloud refuses some for a while. Those are overtaken, and come again with all that overtook them.
     pub(super) refuses: bool,
     /// The store is small and messages are large: some go for others, or are refused.
@@ -76,7 +79,9 @@ impl World {
     pub(super) fn new(rng: &mut Rng, hub: Hub, clock: Clock) -> Self {
         let settings = bridge(rng);
         let when_full = if rng.bool() { WhenFull::DropOldest } else { WhenFull::Reject };
-        Self { hub, clock, settings, refuses: rng.u8(0..4) == 0, small: rng.u8(0..4) == 0, when_full }
+        let codec = if rng.u8(0..3) == 0 { Codec::V4 } else { Codec::V5 };
+        let refuses = codec == Codec::V5 && rng.u8(0..4) == 0;
+        Self { hub, clock, settings, codec, refuses, small: rng.u8(0..4) == 0, when_full }
     }
 
     /// A gateway starts, on what is on the disk.
