@@ -32,6 +32,16 @@ COMMAND_LINE = ("console=ttyS1,115200 rdinit=/init panic=5 oops=panic loglevel=3
                 + " ".join(f"systemd.mask={unit}" for unit in MASKED) + " systemd.clock_usec={}")
 PROMPT = r"root@pi:[^\r\n]*# "
 COUNTED = "field/count"
+# On a USB adapter that is not there when weir starts.
+ADAPTER = b"""
+[[sensor]]
+name   = "adapter"
+driver = "serial-line"
+[sensor.options]
+port     = "/dev/ttyUSB0"
+regex    = 'T=(?<temperature>\\S+)'
+measures = { temperature = { unit = "C", decimals = 1 } }
+"""
 
 
 class Counter(threading.Thread):
@@ -59,12 +69,16 @@ class System:
         subprocess.run(["cp", "--sparse=always", str(image), str(self.folder / "card")], check=True)
         stage.initramfs(self.boot, self.folder / "initramfs", {
             "init": (stage.HERE / "init-card").read_bytes(), "weir.deb": package.read_bytes(),
-            "weir.toml": self.cloud.configuration()})
+            "weir.toml": self.cloud.configuration() + ADAPTER})
 
     def power_on(self):
         # What a card has said is written, is written: QEMU has handed it to this machine's kernel, which outlives it.
+        adapter = self.folder / "adapter"
+        adapter.unlink(missing_ok=True)
         self.pi = machine.Machine(self.packages, self.boot, self.folder,
-                                  f"-drive file={self.folder}/card,if=sd,format=raw,cache=writeback",
+                                  f"-drive file={self.folder}/card,if=sd,format=raw,cache=writeback "
+                                  f"-chardev socket,id=adapter,path={adapter},server=on,wait=off "
+                                  "-device usb-serial,chardev=adapter",
                                   COMMAND_LINE.format(int(time.time() * 1e6)), "card")
 
     def power_off(self):
@@ -116,6 +130,21 @@ class System:
             self.cloud.listener.wait(sensor, lambda: self.cloud.listener.on(f"sites/pi/{sensor}"))
         return f"in {took_s:.0f} s; {len(checks.SENSORS)} measures {up_s:.0f} s after power"
 
+    def adapter_is_heard(self):
+        """While weir runs: the unit's list of devices knows its class, and udev its group."""
+        states = lambda: [message.reading["state"] for message in self.hub.on("pi/adapter/status")]
+        self.hub.wait("the adapter is away", lambda: states() and states()[-1] != "ok")
+        began = time.monotonic()
+        # QEMU has it plugged in while somebody is at the other end.
+        wire = machine.Line(self.folder / "adapter", self.pi.process)
+        while not (heard := self.hub.on("pi/adapter/temperature")):
+            wire.send("\r\nT=21.5\r\n")
+            with self.hub.news:
+                self.hub.news.wait(1)
+            assert time.monotonic() - began < machine.PATIENCE_S, f"nothing is heard: {states()}"
+        assert heard[0].reading["value"] == 21.5, heard[0].payload
+        return f"{time.monotonic() - began:.0f} s after it was plugged in"
+
     def survives_a_cut(self):
         self.reads_more(5)
         enough = len(self.counter.acknowledged) + 20
@@ -153,6 +182,7 @@ class System:
 def all_checks(system):
     system.power_on()
     yield "package installed", system.is_installed
+    yield "serial adapter is plugged in", system.adapter_is_heard
     def outage():
         system.cloud.stop()
         return "the cloud's broker has stopped"

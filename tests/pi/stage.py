@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).parent
 # In this order; what they depend on goes before them. The watchdog's driver is left out: QEMU resets the board
 # as soon as somebody opens it.
 MODULES = {"order": ["i2c-bcm2835", "i2c-dev", "gpio-sim", "dwc2", "cdc_ether", "rndis_host", "cdc_subset"],
-           "card": ["sdhci_iproc", "mmc_block", "ext4"]}
+           "card": ["sdhci_iproc", "mmc_block", "ext4", "ftdi_sio"]}
 LIBRARIES = ["ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6", "libgcc_s.so.1"]
 
 
