@@ -115,13 +115,16 @@ class Client:
 
     def wait(self, what, find, patience_s=PATIENCE_S):
         """The first true answer of `find`, asked again after each message."""
+        if not (answer := self.waits(find, patience_s)):
+            last = [(m.topic, m.payload) for m in self.messages[-5:]]
+            raise TimeoutError(f"{what}: not within {patience_s} s; {len(self.messages)} messages, the last: {last}")
+        return answer
+
+    def waits(self, find, patience_s):
+        """The same, or the last answer that is not."""
         end = time.monotonic() + patience_s
         with self.news:
-            while not (answer := find()):
-                left = end - time.monotonic()
-                if left <= 0:
-                    last = [(m.topic, m.payload) for m in self.messages[-5:]]
-                    raise TimeoutError(f"{what}: not within {patience_s} s; {len(self.messages)} messages, the last: {last}")
+            while not (answer := find()) and (left := end - time.monotonic()) > 0:
                 self.news.wait(left)
             return answer
 
