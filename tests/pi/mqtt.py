@@ -1,5 +1,6 @@
 """A small MQTT 3.1.1 client that remembers everything it gets. It shares no code with weir."""
 
+import contextlib
 import json
 import socket
 import struct
@@ -139,7 +140,9 @@ class Client:
         self.ended = True
         with self.news:
             if self.socket:
-                self.socket.shutdown(socket.SHUT_RDWR)
+                # The other end may have gone a moment ago.
+                with contextlib.suppress(OSError):
+                    self.socket.shutdown(socket.SHUT_RDWR)
 
 
 def send(connection, first, body):
