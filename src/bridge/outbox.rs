@@ -188,6 +188,10 @@ impl strays::Chains for Outbox {
         self.chains[lane].first_unacked()
     }
 
+    fn may_return(&self, class: usize) -> bool {
+        [lanes::express(class), lanes::main(class)].iter().any(|&lane| self.chains[lane].may_return())
+    }
+
     fn anything_waits(&self) -> bool {
         self.chains.iter().zip(self.begins).any(|(chain, begins)| chain.first_unacked() < begins)
     }

@@ -1,7 +1,7 @@
 //! Topics whose class has changed since an earlier run. Pure.
 //!
-//! Such a topic goes on in the chains of its old class until nothing of it waits there. So all that waits of a
-//! topic is in the chains of one class at any time, and its order holds over any number of changes.
+//! Such a topic goes on in the chains of its old class until nothing of it waits there, nor would after a power cut. So
+//! all that waits of a topic is in the chains of one class at any time, and its order holds over any number of changes.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,8 @@ pub(super) trait Chains {
     fn waits(&self, class: usize, topic: u64) -> bool;
     /// The oldest sequence of a lane that is not acknowledged.
     fn first(&self, lane: usize) -> u64;
+    /// Whether something of a class that is delivered would wait again after a power cut.
+    fn may_return(&self, class: usize) -> bool;
     /// Whether anything from an earlier run waits.
     fn anything_waits(&self) -> bool;
 }
@@ -31,6 +33,7 @@ impl Home {
         chains.waits(self.class, topic)
             || self.last_express >= chains.first(lanes::express(self.class))
             || self.last_main >= chains.first(lanes::main(self.class))
+            || chains.may_return(self.class)
     }
 }
 
@@ -50,7 +53,8 @@ impl Strays {
 
     /// The class to which a record of a topic goes that belongs into `class` by the rules.
     pub(super) fn class(&mut self, class: usize, topic: u64, chains: &impl Chains) -> usize {
-        if !chains.anything_waits() {
+        let returns = || (0..CLASSES).any(|class| chains.may_return(class));
+        if !chains.anything_waits() && (self.homes.is_empty() || !returns()) {
             self.homes.retain(|topic, home| home.is_needed(*topic, chains));
             self.over = self.homes.is_empty();
         }
@@ -87,6 +91,8 @@ mod tests {
     struct World {
         old: Vec<(u64, usize, u64)>,
         first: [u64; LANES],
+        /// What the disk knows less of what is delivered.
+        returning: Option<usize>,
     }
 
     impl Chains for World {
@@ -100,6 +106,10 @@ mod tests {
             self.first[lane]
         }
 
+        fn may_return(&self, class: usize) -> bool {
+            self.returning == Some(class)
+        }
+
         fn anything_waits(&self) -> bool {
             self.old.iter().any(|(_, lane, sequence)| *sequence >= self.first[*lane])
         }
@@ -108,7 +118,7 @@ mod tests {
     #[test]
     fn a_topic_stays_in_its_old_class_until_all_of_it_is_gone_from_there() {
         let (old, new) = (lanes::main(3), lanes::main(1));
-        let mut world = World { old: vec![(7, old, 10), (8, new, 4)], first: [1; LANES] };
+        let mut world = World { old: vec![(7, old, 10), (8, new, 4)], first: [1; LANES], returning: None };
         let mut strays = Strays::default();
         assert_eq!(strays.class(1, 9, &world), 1, "nothing of it waits");
         assert_eq!(strays.class(1, 8, &world), 1, "it waits where it belongs");
@@ -119,7 +129,9 @@ mod tests {
         strays.went(7, old, 21);
         world.first[old] = 21;
         assert_eq!((strays.class(1, 7, &world), strays.are_over()), (3, false));
-        world.first[old] = 22;
+        (world.first[old], world.returning) = (22, Some(3));
+        assert_eq!(strays.class(1, 7, &world), 3, "it would wait again");
+        world.returning = None;
         assert_eq!((strays.class(1, 7, &world), strays.are_over()), (1, false), "something else waits");
         world.first[new] = 5;
         assert_eq!((strays.class(1, 7, &world), strays.are_over()), (1, true));
@@ -128,7 +140,7 @@ mod tests {
     #[test]
     fn what_waits_in_the_express_chain_counts_too() {
         let (express, main) = (lanes::express(2), lanes::main(2));
-        let mut world = World { old: vec![(7, express, 3)], first: [1; LANES] };
+        let mut world = World { old: vec![(7, express, 3)], first: [1; LANES], returning: None };
         let mut strays = Strays::default();
         assert_eq!(strays.class(0, 7, &world), 2);
         strays.went(7, main, 9);

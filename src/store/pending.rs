@@ -54,7 +54,7 @@ pub(crate) struct Pending {
     /// Everything up to here is delivered.
     pub(crate) ack: u64,
     /// The last sequence that is on the disk.
-    stored: u64,
+    pub(crate) stored: u64,
     /// The last sequence that was read.
     pub(crate) handed: u64,
     /// The acknowledgement that is worth waking the owner for.

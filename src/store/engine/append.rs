@@ -61,7 +61,7 @@ impl Engine {
         let bytes = frame::encode(tail.epoch, &head, &acks, records);
         let why = if count > 0 { Flush::Frame } else { Flush::Ack };
         let written = tail.write(&bytes, &head, why);
-        records.iter().for_each(|record| tail.labels.note(record));
+        (first..).zip(records).for_each(|(sequence, record)| tail.labels.note(sequence, record));
         self.totals.flushes += 1;
         let written = self.noted(written)?;
         self.totals.commits += 1;

@@ -1,12 +1,12 @@
 //! Which labels records have: those of a segment that is written, and those that wait at start.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 
-use super::Engine;
 use super::kept::Kept;
 use super::scan::scan_each;
 use super::tail::Tail;
+use super::{Chain, Engine};
 use crate::store::disk::DiskFile;
 use crate::store::layout::BLOCK;
 use crate::store::layout::filter::{self, print};
@@ -26,7 +26,8 @@ pub(super) const SCANNED: u64 = 16 << 20;
 pub(super) struct Labels {
     /// How they are made.
     of: Option<Label>,
-    prints: BTreeSet<u32>,
+    /// Each with the highest sequence that has it.
+    prints: BTreeMap<u32, u64>,
     /// A record has none, or there are too many.
     incomplete: bool,
 }
@@ -36,10 +37,14 @@ impl Labels {
         Self { of, ..Self::default() }
     }
 
-    pub(super) fn note(&mut self, record: &[u8]) {
+    pub(super) fn note(&mut self, sequence: u64, record: &[u8]) {
         let Some(of) = self.of.filter(|_| !self.incomplete) else { return };
         match of(record) {
-            Some(label) => drop(self.prints.insert(print(label))),
+            // Frames may be read in any order.
+            Some(label) => {
+                let last = self.prints.entry(print(label)).or_default();
+                *last = sequence.max(*last);
+            }
             None => self.incomplete = true,
         }
         self.incomplete |= self.prints.len() > MOST;
@@ -51,13 +56,23 @@ impl Labels {
     }
 
     pub(super) fn note_frame(&mut self, frame: &Frame<'_>) {
-        frame.records().for_each(|(_, record)| self.note(record));
+        frame.records().for_each(|(sequence, record)| self.note(sequence, record));
     }
 
-    /// All of them, if they are known and no more than `most`.
-    pub(super) fn all(&self, most: usize) -> Option<&BTreeSet<u32>> {
-        let known = self.of.is_some() && !self.incomplete && self.prints.len() <= most;
-        known.then_some(&self.prints)
+    fn are_known(&self) -> bool {
+        self.of.is_some() && !self.incomplete
+    }
+
+    /// All of them, ascending, if they are known and no more than `most`.
+    pub(super) fn all(&self, most: usize) -> Option<impl ExactSizeIterator<Item = u32> + Clone> {
+        let fit = self.are_known() && self.prints.len() <= most;
+        fit.then(|| self.prints.keys().copied())
+    }
+
+    /// Those that records behind the sequence `ack` have, ascending, if all are known.
+    fn behind(&self, ack: u64) -> Option<Vec<u32>> {
+        let waiting = || self.prints.iter().filter(|(_, last)| **last > ack).map(|(print, _)| *print).collect();
+        self.are_known().then(waiting)
     }
 }
 
@@ -79,12 +94,13 @@ impl Engine {
     /// Which labels some records have, as the end of a segment that ends with `upto`; empty when nothing can be said.
     pub(super) fn filter(&self, index: usize, header: &Header, upto: u64, records: &[impl AsRef<[u8]>]) -> Vec<u8> {
         let mut labels = Labels::new(self.chains[index].label);
-        records.iter().for_each(|record| labels.note(record.as_ref()));
+        records.iter().for_each(|record| labels.note(upto, record.as_ref()));
         let prints = labels.all(filter::most(filter::room(self.segment_size())));
-        prints.map_or_else(Vec::new, |prints| filter::encode(header.epoch, upto, prints.iter().copied()))
+        prints.map_or_else(Vec::new, |prints| filter::encode(header.epoch, upto, prints))
     }
 
-    /// Finds out which labels wait in each chain that has them; reads segments without a filter of so many bytes.
+    /// Finds out which labels wait in each chain that has them; reads segments of so many bytes for that: those
+    /// without a filter, and those of which a part is acknowledged, because a filter does not tell that part apart.
     pub(crate) fn look_back(&mut self, mut budget: u64) {
         for index in 0..self.chains.len() {
             if self.chains[index].label.is_some() {
@@ -106,7 +122,7 @@ impl Engine {
             }
             let tail = chain.tail.as_ref().filter(|_| position + 1 == chain.segments.len());
             let (header, prints) = match tail {
-                Some(tail) => (self.header(index, position), tail.labels()),
+                Some(tail) => (self.header(index, position), tail.labels.behind(chain.ack)),
                 None => self.prints(index, position, behind.as_ref(), budget),
             };
             past.take(prints.as_deref(), segment.last);
@@ -115,7 +131,7 @@ impl Engine {
         past
     }
 
-    /// What is known of a sealed segment: from its filter, or from its records.
+    /// What waits in a sealed segment, as far as that is known: from its filter, or from its records.
     fn prints(
         &self,
         index: usize,
@@ -132,11 +148,13 @@ impl Engine {
         if read.is_err() {
             return (None, None);
         }
-        let filter = behind.and_then(|behind| read_filter(&*file, segment.size, &header, behind.after));
-        let prints = filter.or_else(|| {
+        let filter = || behind.and_then(|behind| read_filter(&*file, segment.size, &header, behind.after));
+        let mut records = || {
             *budget = budget.checked_sub(segment.size)?;
-            read_labels(&*file, &header, chain.label)
-        });
+            read_labels(&*file, &header, chain)
+        };
+        let is_cut = segment.name.first <= chain.ack;
+        let prints = if is_cut { records().or_else(filter) } else { filter().or_else(records) };
         (Some(header), prints)
     }
 }
@@ -148,13 +166,13 @@ fn read_filter(file: &dyn DiskFile, size: u64, header: &Header, upto: u64) -> Op
     filter::judge(&bytes, header.epoch, upto)
 }
 
-fn read_labels(file: &dyn DiskFile, header: &Header, label: Option<Label>) -> Option<Vec<u32>> {
-    let mut labels = Labels::new(label);
+fn read_labels(file: &dyn DiskFile, header: &Header, chain: &Chain) -> Option<Vec<u32>> {
+    let mut labels = Labels::new(chain.label);
     let scan = scan_each(file, header.epoch, |frame| labels.note_frame(frame)).ok()?;
     if scan.unread {
         labels.give_up();
     }
-    Some(labels.all(MOST)?.iter().copied().collect())
+    labels.behind(chain.ack)
 }
 
 impl Tail {
@@ -162,7 +180,7 @@ impl Tail {
     fn filter(&self, upto: u64) -> Option<(Vec<u8>, u64)> {
         let (at, room) = self.footer()?;
         let prints = self.labels.all(filter::most(room))?;
-        Some((filter::encode(self.epoch, upto, prints.iter().copied()), at))
+        Some((filter::encode(self.epoch, upto, prints), at))
     }
 
     /// A segment that was sealed, and is written again because the next one got no frame, has a filter that knows
@@ -173,9 +191,5 @@ impl Tail {
         self.file.read_at(&mut bytes, at)?;
         let blank = bytes.iter().all(|&byte| byte == 0);
         if blank { Ok(()) } else { self.file.write_at(&vec![0; BLOCK], at) }
-    }
-
-    fn labels(&self) -> Option<Vec<u32>> {
-        Some(self.labels.all(MOST)?.iter().copied().collect())
     }
 }

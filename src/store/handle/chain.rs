@@ -114,6 +114,12 @@ impl Chain {
         self.cell.past(|past| past.waits(label, ack, before))
     }
 
+    /// Whether something that is delivered would be there again after a power cut: the disk does not know yet.
+    pub fn may_return(&self) -> bool {
+        let delivered = self.cell.with(|state| state.ack.min(state.stored));
+        delivered > self.view(|view| view.durable)
+    }
+
     /// Ranges of sequences, since this was asked before, in which records have got other sequences or are about to:
     /// see [`Chain::replace`]. For one who remembers where records are.
     pub fn take_moved(&self) -> Vec<(u64, u64)> {

@@ -71,6 +71,8 @@ struct Snapshot {
 #[derive(Debug, Clone, Default)]
 struct ChainView {
     segments: usize,
+    /// The acknowledgement that is on the disk.
+    durable: u64,
     dropped: Dropped,
     last_gap: u64,
     gaps: Vec<Gap>,

@@ -151,6 +151,7 @@ fn tell_refused(engine: &mut Engine, index: usize, cell: &Cell) {
 fn publish(engine: &Engine, shared: &Shared) {
     let view = |chain: &crate::store::engine::Chain| ChainView {
         segments: chain.segments.len(),
+        durable: chain.durable,
         dropped: chain.gaps.dropped,
         last_gap: chain.gaps.last_id,
         gaps: chain.gaps.list.clone(),

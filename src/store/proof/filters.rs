@@ -90,6 +90,27 @@ fn a_start_knows_which_labels_wait_in_which_segment() {
     assert_eq!([1000, next - 1].map(|of| ask(&engine, index, of)), [Waits::No, Waits::Yes]);
 }
 
+/// A topic that went elsewhere when all of it was delivered does not come back for the sake of its neighbours.
+#[test]
+fn of_a_segment_that_is_delivered_in_part_the_rest_alone_waits() {
+    let mut disk = SimDisk::new(1);
+    let (mut engine, index) = open(&disk);
+    let mut next = fill(&mut engine, index, 1000, 1);
+    for _ in 0..4 {
+        put(&mut engine, index, next);
+        next += 1;
+    }
+    for ack in [5, next - 1000 - 2] {
+        engine.chains[index].ack = ack;
+        engine.write_ack(index).unwrap();
+        drop(engine);
+        disk = disk.kill();
+        (engine, _) = open(&disk);
+        let known = [999 + ack, 1000 + ack].map(|of| ask(&engine, index, of));
+        assert_eq!(known, [Waits::No, Waits::Yes], "{ack}");
+    }
+}
+
 /// A segment whose filter says what it had before more came: the filter of its end was lost with the power.
 #[test]
 fn a_filter_from_before_the_last_records_is_not_believed() {
