@@ -52,7 +52,9 @@ impl Link<'_> {
     pub(super) fn sleepy_at(&self) -> Option<Instant> {
         let idle = self.is_scheduled() && self.stop_at.is_none() && self.flights.len() == 0 && self.pipe.is_idle();
         let done = |lane| self.is_held_back(lane) || (self.is_dry(lane) && self.batches[lane].is_empty());
-        let drained = idle && self.parked.is_none() && (0..LANES).all(done);
+        // What is being set aside is done with first: in the next session it would come again.
+        let rests = self.parked.is_none() && self.asides.is_empty();
+        let drained = idle && rests && (0..LANES).all(done);
         drained.then(|| self.last_sent.max(self.arrived) + self.core.timing.quiet)
     }
 
