@@ -11,12 +11,15 @@ mod cloud;
 mod rig;
 mod world;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::rig::Rig;
 
 /// Stories per test run, unless `WEIR_BRIDGE_SEEDS` says otherwise.
 const SEEDS: u64 = 200;
+/// Stories that ended badly once, in most of their runs or in some: a class that changed, and a dead letter in a session
+/// that fell asleep. They are played in every run.
+const FOUND: [u64; 2] = [6431, 20_574];
 /// Things that happen in each.
 const STEPS: usize = 25;
 
@@ -32,11 +35,10 @@ async fn story(seed: u64) -> Result<(), String> {
 fn nothing_stands_still_is_lost_or_overtaken_whatever_happens() {
     let number = |key: &str| std::env::var(key).ok().and_then(|text| text.parse::<u64>().ok());
     let first = number("WEIR_BRIDGE_FIRST").unwrap_or(0);
-    let (next, end) = (AtomicU64::new(first), first + number("WEIR_BRIDGE_SEEDS").unwrap_or(SEEDS));
+    let seeds: Vec<_> = FOUND.into_iter().chain(first..first + number("WEIR_BRIDGE_SEEDS").unwrap_or(SEEDS)).collect();
+    let next = AtomicUsize::new(0);
     let some = || {
-        while let seed = next.fetch_add(1, Ordering::Relaxed)
-            && seed < end
-        {
+        while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
             runtime.expect("a runtime").block_on(story(seed)).expect("the promise holds");
         }
